@@ -1,0 +1,112 @@
+/*
+ * os.h - the seam to the operating system: the only room of libstore that
+ * makes a system call.
+ *
+ * `os` is a table of function pointers, filled with the real calls; a test
+ * replaces entries to fail, record or replay any call.  Each behaves as the
+ * call it is named after (-1 and errno on failure).  The os_ functions below
+ * add what every caller needs: EINTR, short counts, and a store_error with
+ * path and cause.
+ */
+#ifndef LIB_OS_H
+#define LIB_OS_H
+
+#include "formats/bytes.h"
+#include "formats/error.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* What statx tells of the mount a file is reached through. */
+struct os_place {
+	uint64_t dev;
+	uint64_t inode;
+	uint64_t mount; /* mount id */
+	bool unique;	/* the mount id is never reused (Linux 6.8) */
+};
+
+/* Called for each name of a directory but . and ..; non-zero stops. */
+typedef int os_list_fn(void *ctx, const char *name);
+
+struct os {
+	int (*openat)(int dirfd, const char *name, int flags, mode_t mode);
+	int (*close)(int fd);
+	ssize_t (*pread)(int fd, void *p, size_t n, off_t off);
+	/* preadv2(RWF_NOWAIT): EAGAIN unless the page cache has it all */
+	ssize_t (*pread_cached)(int fd, void *p, size_t n, off_t off);
+	ssize_t (*pwrite)(int fd, const void *p, size_t n, off_t off);
+	int (*ftruncate)(int fd, off_t len);
+	int (*fsync)(int fd);
+	int (*fdatasync)(int fd);
+	int (*renameat)(int dirfd, const char *from, const char *to);
+	int (*unlinkat)(int dirfd, const char *name);
+	int (*mkdir)(const char *path, mode_t mode);
+	int (*fstat)(int fd, struct stat *st);
+	int (*fstatat)(int dirfd, const char *name, struct stat *st);
+	int (*place)(int fd, struct os_place *p); /* statx */
+	long (*fs_type)(int fd);		  /* fstatfs: f_type, or -1 */
+	int (*fchmod)(int fd, mode_t mode);
+	int (*fchown)(int fd, uid_t uid, gid_t gid);
+	int (*lock)(int fd, int cmd, struct flock *fl); /* fcntl */
+	/* a read-only shared map, MADV_RANDOM unless `populate` */
+	void *(*map)(int fd, size_t len, bool populate);
+	int (*unmap)(void *p, size_t len);
+	int (*list)(int dirfd, os_list_fn *fn, void *ctx);
+	int (*random)(void *p, size_t n);
+	int (*boot_id)(uint8_t id[16]);
+	uint64_t (*now_ms)(void);	/* Unix time */
+	uint64_t (*monotonic_ms)(void); /* for deadlines only */
+};
+
+extern struct os os;
+
+/* A directory held open; every file is opened relative to it. */
+struct dir {
+	int fd;
+	char *path; /* for messages */
+};
+
+#define DIR_INIT ((struct dir){ -1, NULL })
+
+/*
+ * Open `path`.  STORE_ENOSTORE when it is not there or not a directory;
+ * STORE_ECONFIG on a network filesystem, whose caches are not coherent.
+ */
+int dir_open(struct dir *d, const char *path, struct store_error *err);
+void dir_close(struct dir *d);
+int dir_sync(const struct dir *d, struct store_error *err);
+
+/*
+ * Open `name` in the directory: O_CLOEXEC, O_NOFOLLOW and O_NOCTTY are added,
+ * and anything but a regular file is STORE_ECORRUPT.  Returns the descriptor
+ * (3 or above), STORE_EGONE when it is not there, or another error.
+ */
+int os_open(const struct dir *d, const char *name, int flags, mode_t mode,
+	    struct store_error *err);
+/* Close; -1 is fine. */
+void os_close(int fd);
+
+/* Exactly `n` bytes, or STORE_ECORRUPT ("ends early") or STORE_EIO. */
+int os_read(int fd, void *p, size_t n, uint64_t off, const struct dir *d,
+	    const char *name, struct store_error *err);
+/* Up to `n` bytes: *got is short only at the end of the file. */
+int os_read_some(int fd, void *p, size_t n, uint64_t off, size_t *got,
+		 const struct dir *d, const char *name,
+		 struct store_error *err);
+/* All `n` bytes; on a failure some of them may have been written. */
+int os_write(int fd, const void *p, size_t n, uint64_t off,
+	     const struct dir *d, const char *name, struct store_error *err);
+int os_sync(int fd, bool data_only, const struct dir *d, const char *name,
+	    struct store_error *err);
+int os_size(int fd, uint64_t *size, const struct dir *d, const char *name,
+	    struct store_error *err);
+int os_rename(const struct dir *d, const char *from, const char *to,
+	      struct store_error *err);
+/* A name that is not there is fine. */
+int os_unlink(const struct dir *d, const char *name, struct store_error *err);
+/* The whole file, at most `max` bytes, appended to `out`. */
+int os_read_file(const struct dir *d, const char *name, size_t max,
+		 struct buf *out, struct store_error *err);
+
+#endif

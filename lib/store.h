@@ -1,0 +1,352 @@
+/*
+ * store.h - libstore, a key-value store that many processes share.
+ *
+ * A store is a directory.  Any number of processes, readers and writers at
+ * once, may have it open; there is no daemon.  What one process has written
+ * every other sees at once; a write that returned 0 with STORE_SYNC survives
+ * power loss.
+ *
+ *	struct store_error err = STORE_ERROR_INIT;
+ *	struct store *db;
+ *
+ *	if (store_open(&db, "data", &(struct store_config){
+ *			.flags = STORE_WRITE | STORE_CREATE }, &err) < 0 ||
+ *	    store_put(db, slice_str("key"), slice_str("value"),
+ *		      STORE_SYNC, &err) < 0)
+ *		fprintf(stderr, "%s\n", err.text);
+ *	store_close(db);
+ *
+ * A handle may be shared by threads; snapshots, iterators and batches belong
+ * to one thread at a time.  A handle is dead in a forked child: there, only
+ * exec or _exit.  The library prints nothing, starts no process, owns no
+ * signal, and never exits.
+ *
+ * Functions return 0 or more for success and a negative enum store_err
+ * (formats/error.h); `err` then tells file, offset and cause.  Any function
+ * that reads may return STORE_ECORRUPT or STORE_EIO; any that takes a lock
+ * STORE_EBUSY, if a timeout was given; any at all STORE_ESYSTEM.
+ *
+ * Keys are 1 to STORE_KEY_MAX bytes, values 0 to STORE_VALUE_MAX, any bytes,
+ * in memcmp order.  Ranges are half open: from <= key < to.
+ */
+#ifndef LIB_STORE_H
+#define LIB_STORE_H
+
+#include "formats/bytes.h"
+#include "formats/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define STORE_API __attribute__((visibility("default")))
+
+#define STORE_KEY_MAX 65535u
+#define STORE_VALUE_MAX (1u << 30)
+
+struct store;
+struct store_snapshot;
+struct store_iter;
+
+struct store_record {
+	struct slice key;
+	struct slice value;
+};
+
+enum store_kind {
+	STORE_PUT = 1,
+	STORE_DELETE = 2,
+};
+
+/* One step of a batch, or what a key holds. */
+struct store_entry {
+	enum store_kind kind;
+	struct slice key;
+	struct slice value;	/* STORE_PUT */
+	uint64_t expires_ms;	/* Unix time from which it is absent; 0 never */
+};
+
+/* ---- opening ---- */
+
+enum store_flags {
+	STORE_READ = 0,
+	STORE_WRITE = 1 << 0,  /* may write */
+	STORE_CREATE = 1 << 1, /* make the store if there is none */
+	STORE_ONE_SHOT = 1 << 2, /* one operation, then close: no cache */
+};
+
+struct store_setting_text {
+	const char *name;
+	const char *value;
+};
+
+struct store_config {
+	unsigned flags;
+	/*
+	 * How long to wait for a lock: 0 for ever, STORE_NO_WAIT not at all,
+	 * else milliseconds, after which STORE_EBUSY.  A wait is judged when
+	 * a signal interrupts it: the caller arms an interval timer.
+	 */
+	int64_t timeout_ms;
+	size_t cache_bytes;  /* 0: the store's option */
+	const char *tool;    /* shown to those who wait for us; or NULL */
+	const char *plugins; /* directory of strategies; NULL: built in */
+	/* STORE_CREATE: strategy and options of a new store */
+	const char *strategy;
+	const struct store_setting_text *settings;
+	size_t n_settings;
+};
+
+#define STORE_NO_WAIT (-1)
+
+/*
+ * Open the store in directory `dir`.  `config` may be NULL (read only).
+ *   STORE_ENOSTORE  no such directory, or no store in it
+ *   STORE_ENOSPACE  STORE_CREATE: cannot create, or the directory holds
+ *                   foreign files
+ *   STORE_ECORRUPT  damaged, foreign, or of a newer format
+ *   STORE_ECONFIG   a network filesystem; a bad setting
+ *   STORE_EACCESS   may not write (STORE_WRITE) or not read
+ * *out is NULL on failure.
+ */
+STORE_API int store_open(struct store **out, const char *dir,
+			 const struct store_config *config,
+			 struct store_error *err);
+
+/*
+ * Wait for asynchronous writes, then let go of everything.  Snapshots and
+ * iterators must be gone.  NULL is fine.
+ */
+STORE_API void store_close(struct store *db);
+
+/* 1 when store_open() made the store, 0 when it was there. */
+STORE_API int store_created(const struct store *db);
+
+/* ---- reading ---- */
+
+/*
+ * The newest value of `key`: 1 and *value (contents replaced), or 0 when it
+ * is absent.  Takes no lock and waits for nobody.
+ */
+STORE_API int store_get(struct store *db, struct slice key, struct buf *value,
+			struct store_error *err);
+
+/*
+ * The same, the value handed to `sink` in pieces of at most 64 KiB, so that
+ * a large one needs no memory.  A sink that returns a negative value stops,
+ * and that value is returned.  sink may be NULL: is the key there?
+ */
+typedef int store_sink(void *ctx, struct slice piece);
+STORE_API int store_read(struct store *db, struct slice key, store_sink *sink,
+			 void *ctx, struct store_error *err);
+
+/*
+ * A snapshot: the store as it is now, whatever happens to it afterwards.
+ * Its files stay until it is freed, which must be before store_close().
+ */
+STORE_API int store_snapshot(struct store *db, struct store_snapshot **out,
+			     struct store_error *err);
+STORE_API void store_snapshot_free(struct store_snapshot *snap);
+STORE_API int store_snapshot_get(struct store_snapshot *snap, struct slice key,
+				 struct buf *value, struct store_error *err);
+
+/*
+ * Walk the live records of a snapshot, or, with snap NULL, of the store as it
+ * is now.  The movers return 1 when there is a record, 0 when there is none.
+ */
+STORE_API int store_iter_open(struct store *db, struct store_snapshot *snap,
+			      struct store_iter **out, struct store_error *err);
+STORE_API void store_iter_close(struct store_iter *it);
+STORE_API int store_iter_first(struct store_iter *it, struct store_error *err);
+STORE_API int store_iter_last(struct store_iter *it, struct store_error *err);
+/* The first record with a key >= `key`. */
+STORE_API int store_iter_seek(struct store_iter *it, struct slice key,
+			      struct store_error *err);
+/* The last record with a key < `key`. */
+STORE_API int store_iter_seek_before(struct store_iter *it, struct slice key,
+				     struct store_error *err);
+STORE_API int store_iter_next(struct store_iter *it, struct store_error *err);
+STORE_API int store_iter_prev(struct store_iter *it, struct store_error *err);
+/* Valid until the next move. */
+STORE_API struct slice store_iter_key(const struct store_iter *it);
+STORE_API uint64_t store_iter_value_len(const struct store_iter *it);
+/* The value, read when it is asked for; valid until the next move. */
+STORE_API int store_iter_value(struct store_iter *it, struct slice *value,
+			       struct store_error *err);
+/* The value in pieces, as store_read(). */
+STORE_API int store_iter_read(struct store_iter *it, store_sink *sink,
+			      void *ctx, struct store_error *err);
+
+/* ---- writing ---- */
+
+enum store_sync {
+	STORE_SYNC = 0,	  /* return when it survives power loss */
+	STORE_NOSYNC = 1, /* return when every process sees it */
+};
+
+/*
+ * A batch is applied whole or not at all, whatever happens; of several steps
+ * on one key the last wins.  Zero it with STORE_BATCH_INIT.  Keys and values
+ * are copied.
+ */
+struct store_batch {
+	struct buf bytes; /* entries as the log holds them */
+	uint32_t count;
+};
+
+#define STORE_BATCH_INIT ((struct store_batch){ BUF_INIT, 0 })
+
+/* STORE_EINVAL: empty or too long key, too long value, batch over 4 GiB. */
+STORE_API int store_batch_add(struct store_batch *b,
+			      const struct store_entry *e,
+			      struct store_error *err);
+STORE_API int store_batch_put(struct store_batch *b, struct slice key,
+			      struct slice value, struct store_error *err);
+STORE_API int store_batch_delete(struct store_batch *b, struct slice key,
+				 struct store_error *err);
+STORE_API void store_batch_clear(struct store_batch *b);
+STORE_API void store_batch_free(struct store_batch *b);
+
+/*
+ * Commit a batch; an empty one does nothing.  The batch is left as it was.
+ *   STORE_EINVAL   larger than the write buffer allows (formats/wal.md)
+ *   STORE_ENOSPACE nothing was written
+ *   STORE_EIO      the sync failed: the batch is in doubt
+ *   STORE_EACCESS  the handle was not opened with STORE_WRITE
+ * A memtable that is full is flushed by the writer that filled it, after its
+ * own write is safe; if that fails, the write still succeeds and
+ * store_warning() tells.
+ */
+STORE_API int store_write(struct store *db, const struct store_batch *b,
+			  enum store_sync sync, struct store_error *err);
+STORE_API int store_put(struct store *db, struct slice key, struct slice value,
+			enum store_sync sync, struct store_error *err);
+/* Deleting an absent key succeeds. */
+STORE_API int store_delete(struct store *db, struct slice key,
+			   enum store_sync sync, struct store_error *err);
+/* Make durable everything that is visible now. */
+STORE_API int store_sync(struct store *db, struct store_error *err);
+
+/* The largest batch store_write() takes, in bytes of store_batch.bytes.len. */
+STORE_API uint64_t store_batch_limit(const struct store *db);
+
+/*
+ * What went wrong beside the operation that succeeded, since the last call:
+ * 1 and *err, or 0.
+ */
+STORE_API int store_warning(struct store *db, struct store_error *err);
+
+/* ---- maintenance ---- */
+
+/*
+ * Bring the memtable into tables, then sweep files that nothing needs any
+ * more (also when there is nothing to flush).  Returns how many logs were
+ * flushed.
+ */
+STORE_API int store_flush(struct store *db, struct store_error *err);
+/* Would store_flush() write a table?  1 or 0. */
+STORE_API int store_flush_is_needed(struct store *db, struct store_error *err);
+
+struct store_compact_config {
+	const char *strategy; /* this run only; NULL: the store's */
+	int all; /* until the strategy plans nothing and one run is left */
+};
+
+struct store_compact_result {
+	uint64_t jobs;
+	uint64_t tables_in, tables_out;
+	uint64_t bytes_in, bytes_out;
+	uint64_t dropped; /* entries: overwritten, deleted or expired */
+	uint64_t busy;	  /* jobs left to another process */
+};
+
+/*
+ * One round of compaction: ask the strategy for jobs and carry them out.
+ * `result` may be NULL.
+ *   STORE_ECONFIG  unknown or refused strategy, or a refused plan
+ */
+STORE_API int store_compact(struct store *db,
+			    const struct store_compact_config *config,
+			    struct store_compact_result *result,
+			    struct store_error *err);
+
+struct store_stat {
+	/* the store */
+	uint64_t generation;
+	uint64_t logs, log_bytes, log_entries;
+	uint64_t levels, runs, tables, table_bytes;
+	uint64_t level0_runs;
+	uint64_t cache_bytes;	/* option */
+	uint64_t write_buffer;	/* option */
+	uint64_t queue_depth;	/* option */
+	/* this handle */
+	uint64_t blocks_read;
+	uint64_t cache_hits;
+	uint64_t filter_probes;
+	uint64_t filter_negatives;
+	uint64_t tables_opened;
+	uint64_t batches;
+	uint64_t syncs;
+	uint64_t bytes_written;
+};
+
+STORE_API int store_stat(struct store *db, struct store_stat *stat,
+			 struct store_error *err);
+
+/* ---- asynchronous ---- */
+
+enum store_op {
+	STORE_OP_GET = 1,
+	STORE_OP_PUT = 2,
+	STORE_OP_DELETE = 3,
+	STORE_OP_WRITE = 4,
+};
+
+struct store_completion {
+	uint64_t id;	 /* what submit returned in *id */
+	enum store_op op;
+	void *user;	 /* as submitted */
+	int result;	 /* get: 1 or 0; others 0; or a negative store_err */
+	struct buf value; /* get: the value, now the caller's */
+	struct store_error err;
+};
+
+/*
+ * Queue an operation and return at once; a worker thread, started by the
+ * first submit, carries operations out first in, first out.  Neighbouring
+ * writes share a batch and an fdatasync, and complete when they are durable.
+ * Keys, values and the batch are copied.  `id` may be NULL.
+ *   STORE_EFULL  the queue is at its depth; reap, then try again
+ */
+STORE_API int store_submit_get(struct store *db, struct slice key, void *user,
+			       uint64_t *id, struct store_error *err);
+STORE_API int store_submit_put(struct store *db, struct slice key,
+			       struct slice value, void *user, uint64_t *id,
+			       struct store_error *err);
+STORE_API int store_submit_delete(struct store *db, struct slice key,
+				  void *user, uint64_t *id,
+				  struct store_error *err);
+STORE_API int store_submit_write(struct store *db, const struct store_batch *b,
+				 void *user, uint64_t *id,
+				 struct store_error *err);
+
+/*
+ * Take up to `n` completions, in the order of their submits.  Waits up to
+ * `timeout_ms` (-1: for ever) for the first while operations are under way.
+ * Returns how many, 0 when none came or none is under way.  The caller frees
+ * each value.  Completions not reaped count against the depth.
+ */
+STORE_API int store_reap(struct store *db, struct store_completion *c, int n,
+			 int timeout_ms, struct store_error *err);
+
+/*
+ * An eventfd, readable while completions wait, for poll(); the handle's, not
+ * to be read or closed by the caller.
+ */
+STORE_API int store_queue_fd(struct store *db, struct store_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * view.h - reading a shared file: "give me `len` bytes at `off`".
+ *
+ * A view reads by pread into the caller's window, and turns into a read-only
+ * map once that pays (after VIEW_MAP_AFTER reads), because the first touch of
+ * a mapped page costs ten preads and every later one none.  A one-shot tool
+ * therefore maps nothing.  A view may be read by many threads at once; a
+ * window belongs to one thread, or one iterator, at a time.
+ *
+ * A file that grows is read the same way: the caller knows (from a published
+ * length) which bytes are there.  A map is made once, over `map_bytes`, and
+ * only bytes below a published length are touched through it.
+ */
+#ifndef LIB_VIEW_H
+#define LIB_VIEW_H
+
+#include "lib/names.h"
+#include "lib/os.h"
+
+#include <stdatomic.h>
+
+#define VIEW_MAP_AFTER 256
+#define VIEW_PAGE 4096u
+#define VIEW_STREAM (1u << 20)
+
+struct view {
+	int fd;
+	const struct dir *dir;
+	char name[NAME_SIZE];
+	uint64_t map_bytes; /* length of the map to make; 0: never map */
+	_Atomic(const uint8_t *) map;
+	atomic_uint reads;
+};
+
+/* Takes over `fd`. */
+void view_init(struct view *v, int fd, const struct dir *dir, const char *name,
+	       uint64_t map_bytes);
+void view_close(struct view *v); /* unmaps and closes */
+/* Map now, faulting pages in; a failure leaves the view on pread. */
+void view_map(struct view *v);
+
+/* Where the bytes of a pread lie: grows as needed. */
+struct window {
+	uint8_t *data;
+	size_t cap;
+	uint64_t off; /* of data[0] in the file */
+	size_t len;   /* valid bytes */
+	size_t ahead; /* read at least this much; VIEW_PAGE or VIEW_STREAM */
+	const void *owner; /* the view the bytes are from */
+};
+
+#define WINDOW_INIT(ahead_) ((struct window){ .ahead = (ahead_) })
+
+void window_release(struct window *w);
+/* Forget the bytes, keep the memory: after the file may have changed. */
+static inline void window_forget(struct window *w)
+{
+	w->len = 0;
+}
+
+/*
+ * `len` bytes at `off` into *out, valid until the next read with this window
+ * (or, once mapped, until view_close).  `limit` is where valid bytes end: the
+ * file's size, or its published length; a read beyond is STORE_ECORRUPT and
+ * read-ahead stops there.
+ */
+int view_read(struct view *v, struct window *w, uint64_t off, size_t len,
+	      uint64_t limit, struct slice *out, struct store_error *err);
+
+#endif
