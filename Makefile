@@ -10,6 +10,7 @@
 # crash tests must catch; CC=clang works as well.
 
 CC = gcc
+V = 0
 STATIC = 1
 PREFIX = /usr/local
 BUILD = build
@@ -32,6 +33,10 @@ ifeq ($(STATIC),1)
 LDSTATIC = -static
 endif
 
+ifeq ($(V),0)
+Q = @echo "  $(notdir $@)";
+endif
+
 O = $(BUILD)/obj
 LIBSRC := $(wildcard formats/*.c lib/*.c)
 TOOLSRC := $(wildcard bin/lsm-*.c)
@@ -49,34 +54,34 @@ all: $(TOOLS) $(PLUGINS) $(BUILD)/lib/libstore.a $(BUILD)/lib/libstore.so
 
 $O/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fvisibility=hidden -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $O/%.pic.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $(BUILD)/lib/libstore.a: $(LIBOBJ)
 	@mkdir -p $(@D)
-	rm -f $@
-	ar rcs $@ $^
+	@rm -f $@
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/lib/libstore.so: $(PICOBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -shared -Wl,-soname,libstore.so.0 -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libstore.so.0 -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
 
 $(BUILD)/bin/lsm-compact: LDSTATIC =
 $(BUILD)/bin/lsm-compact: LDLIBS += -ldl
 $(BUILD)/bin/%: $O/bin/%.o $(SHAREDOBJ) $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDSTATIC) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDSTATIC) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/plugins/lsm-strategy-%.so: plugins/%.c plugins/strategy.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $<
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/lib/libstore.a $(LDLIBS) -ldl
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/lib/libstore.a $(LDLIBS) -ldl
 
 units: $(UNITS)
 

@@ -14,8 +14,13 @@
 #include "formats/error.h"
 #include "formats/options.h"
 
+/* The first member, and what follows the checksum's digits at the end. */
+#define MANIFEST_FORMAT "lsm manifest"
+#define MANIFEST_END "\"\n}\n"
+#define MANIFEST_MAJOR 1
 #define MANIFEST_MAX_BYTES (64u << 20)
 #define MANIFEST_MAX_LEVELS 32
+#define MANIFEST_MAX_RUNS 16384 /* in all; each pair of them is compared */
 #define KEY_MAX 65535u
 #define VALUE_MAX (1u << 30)
 #define NUMBER_MAX ((UINT64_C(1) << 53) - 1)
@@ -60,6 +65,7 @@ struct setting {
 };
 
 struct manifest {
+	uint32_t minor; /* format version, as read; a new one has 0 */
 	uint8_t uuid[16];
 	uint64_t generation;
 	uint64_t next_number; /* above every number in use */
@@ -76,6 +82,7 @@ struct manifest {
 	uint64_t compacted_bytes[MANIFEST_MAX_LEVELS]; /* by output level */
 	struct dropped *dropped;    /* by number ascending */
 	size_t n_dropped;
+	struct buf may_ignore; /* JSON of that object, kept; empty: {} */
 };
 
 #define MANIFEST_INIT ((struct manifest){ .n_logs = 0 })

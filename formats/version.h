@@ -43,7 +43,9 @@ struct version_run {
 	uint64_t tables;
 	uint64_t first_page; /* of the entries */
 	uint64_t top_page;   /* of the top index */
-	uint64_t keys_page;  /* of the heap that holds whole keys */
+	uint64_t keys_page;  /* of the heap that holds the rest of long keys */
+	uint64_t keys_bytes; /* in the heap */
+	uint64_t bytes;	     /* of its tables */
 	uint64_t age_last;
 };
 
@@ -61,6 +63,7 @@ struct version {
 	size_t n_levels;
 	uint32_t level0_runs;
 	uint64_t level0_bytes;
+	uint64_t table_bytes; /* of all tables */
 };
 
 #define VERSION_INIT ((struct version){ .tables = 0 })
@@ -73,7 +76,7 @@ int version_open(struct version *v, const struct page_source *src, void *window,
 		 struct store_error *err);
 void version_release(struct version *v);
 
-/* One table as the image tells it; keys are copied into the bufs. */
+/* One table as the image tells it. */
 struct version_table {
 	uint64_t number;
 	uint64_t bytes;

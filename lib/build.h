@@ -29,8 +29,9 @@ struct build_spec {
 	const uint64_t *replaces;
 	size_t n_replaces;
 	uint64_t created_ms;
-	mode_t mode; /* before umask: 0444 */
-	struct counters *counters; /* or NULL */
+	uint64_t oldest_tombstone_ms; /* of the inputs; 0: created_ms */
+	mode_t mode;		      /* before umask: 0444 */
+	struct counters *counters;    /* or NULL */
 };
 
 /* `spec` and what it points to must stay until build_finish or _abort. */

@@ -15,6 +15,7 @@
 #include "formats/error.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -54,7 +55,15 @@ struct os {
 	int (*unmap)(void *p, size_t len);
 	int (*list)(int dirfd, os_list_fn *fn, void *ctx);
 	int (*random)(void *p, size_t n);
+	int (*procmask)(int how, const sigset_t *set, sigset_t *old);
 	int (*boot_id)(uint8_t id[16]);
+	int (*event)(void); /* an eventfd, non-blocking */
+	int (*event_set)(int fd);
+	int (*event_clear)(int fd);
+	uid_t (*euid)(void);
+	/* free for us on the filesystem; UINT64_MAX when unknown */
+	uint64_t (*free_bytes)(int fd);
+	uint64_t (*memory)(void);	/* bytes the machine has */
 	uint64_t (*now_ms)(void);	/* Unix time */
 	uint64_t (*monotonic_ms)(void); /* for deadlines only */
 };

@@ -11,26 +11,13 @@
 #define LIB_TABLE_H
 
 #include "formats/manifest.h"
+#include "formats/props.h"
 #include "lib/cache.h"
 #include "lib/counters.h"
 #include "lib/iter.h"
 #include "lib/os.h"
 
 struct table;
-
-/* What a table says of itself (its properties block); owned. */
-struct table_props {
-	uint8_t uuid[16]; /* of the store */
-	uint64_t number;
-	uint64_t age_first, age_last;
-	uint32_t level, run;
-	uint64_t entries, tombstones;
-	uint64_t oldest_tombstone_ms;
-	uint64_t created_ms;
-	uint64_t *replaces; /* numbers of the files it was made from */
-	size_t n_replaces;
-	struct buf smallest, largest;
-};
 
 /*
  * Open NNNNNN.sst.  `cache` and `counters` may be NULL, and outlive the table.
@@ -54,11 +41,10 @@ struct lookup {
 	enum entry_kind kind;
 	uint64_t expires_ms;
 	uint64_t value_len;
-	struct buf value; /* the whole value, unless chunked */
+	struct buf value; /* the whole value; chunked: where its chunks lie */
 	bool chunked;	  /* then read it with table_chunk() */
 	struct table *table; /* chunked: a reference, or NULL */
-	uint64_t map_off;    /* chunked: where table_chunk() finds the chunks */
-	uint32_t map_len;
+	uint64_t map_off;    /* chunked: of the chunk map, for messages */
 };
 
 #define LOOKUP_INIT ((struct lookup){ .kind = ENTRY_PUT })
@@ -85,10 +71,9 @@ int table_chunk(struct table *t, const struct lookup *l, uint64_t i,
 int table_iter(struct table *t, bool stream, struct iter **out,
 	       struct store_error *err);
 
-/* Read and check the properties block. */
+/* Read and check the properties block; *p is TABLE_PROPS_INIT. */
 int table_props(struct table *t, struct table_props *p,
 		struct store_error *err);
-void table_props_release(struct table_props *p);
 
 /*
  * Verify everything: each block of each kind, order of keys, index against

@@ -36,8 +36,16 @@ struct view {
 void view_init(struct view *v, int fd, const struct dir *dir, const char *name,
 	       uint64_t map_bytes);
 void view_close(struct view *v); /* unmaps and closes */
-/* Map now, faulting pages in; a failure leaves the view on pread. */
-void view_map(struct view *v);
+/* A view of memory instead of a file; freed by view_close(). */
+void view_memory(struct view *v, uint8_t *data, uint64_t len,
+		 const struct dir *dir, const char *name);
+/*
+ * Map now, faulting pages in when `populate`; a failure leaves the view on
+ * pread.
+ */
+void view_map(struct view *v, bool populate);
+/* One more read by other means than view_read(): perhaps a map now pays. */
+void view_count(struct view *v);
 
 /* Where the bytes of a pread lie: grows as needed. */
 struct window {

@@ -60,9 +60,10 @@ static jmp_buf test_failed;
 
 static int test_all(void)
 {
-	int n = 0, failed = 0;
+	static int n, failed; /* static: longjmp leaves them alone */
+	static struct test *t;
 
-	for (struct test *t = test_first; t; t = t->next) {
+	for (t = test_first; t; t = t->next) {
 		n++;
 		if (setjmp(test_failed) == 0) {
 			t->run();

@@ -1,0 +1,178 @@
+#include "bin/records.h"
+
+/*
+ * How much is collected before it is committed, however fast it comes: enough
+ * to make the sync cheap a record, little enough to be sorted in cache.
+ */
+#define BATCH_BYTES (4u << 20)
+/* What an entry takes in a batch beside key and value, at most. */
+#define ENTRY_OVERHEAD 32u
+
+enum {
+	OPT_ATOMIC = 256,
+	OPT_BATCH_SIZE,
+	OPT_SYNC,
+};
+
+static const char *const synopsis[] = {
+	"[-qx] [-d DIR] [--no-wait] [--timeout SECONDS] [--sync MODE] KEY "
+	"VALUE",
+	"[-q] [-d DIR] [-f NAME] [--no-wait] [--timeout SECONDS] [--sync MODE] "
+	"[--atomic] [--batch-size N]",
+	NULL,
+};
+
+static const struct tool_option options[] = {
+	{ "atomic", OPT_ATOMIC, NULL, "all records of the input, or none" },
+	{ "batch-size", OPT_BATCH_SIZE, "N", "commit every N records" },
+	{ "sync", OPT_SYNC, "MODE", "full (default), or none: not durable" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct tool_spec spec = {
+	.name = "lsm-put",
+	.summary = "Store a value, or records from stdin. VALUE - is read from "
+		   "stdin.",
+	.synopsis = synopsis,
+	.options = options,
+	.has = TOOL_WAITS | TOOL_FORMATS | TOOL_HEX,
+};
+
+struct put {
+	struct tool t;
+	struct store *db;
+	struct store_batch batch;
+	enum store_sync sync;
+	bool atomic;
+	uint64_t max_records; /* of a batch */
+	uint64_t max_bytes;
+};
+
+static int commit(struct put *p, struct store_error *err)
+{
+	int r = store_write(p->db, &p->batch, p->sync, err);
+
+	store_batch_clear(&p->batch);
+	if (r >= 0)
+		tool_warn(&p->t, p->db);
+	return r;
+}
+
+/* Add a record; what would not fit beside it goes first. */
+static int add(struct put *p, const struct record *rec, struct store_error *err)
+{
+	uint64_t size = rec->key.len + rec->value.len + ENTRY_OVERHEAD;
+	int r = 0;
+
+	if (p->batch.count && p->batch.bytes.len + size > p->max_bytes) {
+		if (p->atomic)
+			return store_fail(
+				err, STORE_EINVAL,
+				"--atomic: the input is over the write buffer "
+				"of %llu bytes; nothing was applied",
+				(unsigned long long)p->max_bytes);
+		r = commit(p, err);
+	}
+	if (r >= 0)
+		r = store_batch_put(&p->batch, rec->key, rec->value, err);
+	if (r >= 0 && p->batch.count >= p->max_records)
+		r = commit(p, err);
+	return r;
+}
+
+static int put_records(struct put *p, struct store_error *err)
+{
+	struct record_input in;
+	struct record rec;
+	int r, r2;
+
+	p->max_bytes = store_batch_limit(p->db);
+	if (!p->atomic && p->max_bytes > BATCH_BYTES)
+		p->max_bytes = BATCH_BYTES;
+	input_init(&in, &p->t, false);
+	while ((r = input_next(&in, &rec, err)) > 0) {
+		if (r == 1)
+			r = add(p, &rec, err);
+		else if (!p->atomic)
+			r = commit(p, err);
+		if (r < 0)
+			goto out;
+	}
+	/* What stands before a bad record is kept, but not of an atomic input.
+	 */
+	if (r == 0 || !p->atomic) {
+		struct store_error mine = STORE_ERROR_INIT;
+
+		if ((r2 = commit(p, &mine)) < 0) {
+			*err = mine;
+			r = r2;
+		}
+	}
+out:
+	input_release(&in);
+	return r;
+}
+
+static int put_operands(struct put *p, struct store_error *err)
+{
+	struct slice key = tool_key(&p->t, p->t.argv[0]);
+	struct slice text = slice_str(p->t.argv[1]);
+	struct buf value = BUF_INIT;
+	int r = 0;
+
+	/* Judged before the store is opened, and perhaps made. */
+	if (slice_eq(text, slice_str("-"))) {
+		r = input_value(&p->t, &value, err);
+		text = buf_slice(&value);
+	} else {
+		text = tool_bytes(&p->t, p->t.argv[1]);
+	}
+	if (r < 0 || (r = store_batch_put(&p->batch, key, text, err)) < 0 ||
+	    (r = tool_open(&p->t, &p->db,
+			   STORE_WRITE | STORE_CREATE | STORE_ONE_SHOT, err)) <
+		    0)
+		goto out;
+	r = commit(p, err);
+out:
+	buf_free(&value);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct put p = { .batch = STORE_BATCH_INIT, .max_records = UINT64_MAX };
+	struct tool *t = &p.t;
+	bool piecewise = false;
+	int c, r;
+
+	tool_start(t, &spec, argc, argv);
+	while ((c = tool_option(t)) != -1) {
+		if (c == OPT_ATOMIC)
+			p.atomic = true;
+		else if (c == OPT_SYNC)
+			p.sync = tool_sync(t, t->value);
+		else
+			p.max_records = tool_number(t, "batch-size", t->value,
+						    1, UINT32_MAX);
+	}
+	piecewise = p.max_records != UINT64_MAX;
+	if (t->argc != 0 && t->argc != 2)
+		tool_usage(t, "needs KEY and VALUE, or no operands");
+	if (p.atomic && piecewise)
+		tool_usage(t, "--atomic and --batch-size exclude each other");
+	if (t->argc == 2 && (p.atomic || piecewise || t->format_given))
+		tool_usage(t, "-f, --atomic and --batch-size are for records "
+			      "from stdin");
+	if (t->argc == 0 && t->hex)
+		tool_usage(t, "-x is for operands");
+
+	if (t->argc == 2)
+		r = put_operands(&p, &err);
+	else if ((r = tool_open(t, &p.db, STORE_WRITE | STORE_CREATE, &err)) >=
+		 0)
+		r = put_records(&p, &err);
+	store_batch_free(&p.batch);
+	store_close(p.db);
+	return tool_status(t, r, &err);
+}

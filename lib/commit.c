@@ -1,0 +1,353 @@
+#include "lib/edit.h"
+#include "lib/flush.h"
+#include "lib/iter.h"
+#include "lib/sync.h"
+#include "lib/sweep.h"
+#include "lib/writer.h"
+
+#define SMALL_BUFFER (8u << 20)
+
+/* One commit on its way. */
+struct commit {
+	const struct store_batch *batch;
+	struct memtable *m; /* where it went; a reference */
+	uint64_t upto;	    /* durable when the log is synced so far */
+	bool rotated;
+};
+
+/* Log and tree together at most an eighth of memory each, halving. */
+static void limits(const struct options *o, uint64_t *log, uint64_t *tree)
+{
+	uint64_t memory;
+
+	*log = o->write_buffer;
+	*tree = o->tree_buffer;
+	if (*log <= SMALL_BUFFER)
+		return;
+	memory = os.memory();
+	while (memory && *log > SMALL_BUFFER && *log + *tree > memory / 8) {
+		*log /= 2;
+		*tree /= 2;
+	}
+}
+
+/* Assemble header and entries in db->scratch, sealed for this place. */
+static int assemble(struct store *db, struct memtable *m, const struct root *at,
+		    const struct store_batch *b, uint64_t *chain,
+		    struct store_error *err)
+{
+	struct slot sync;
+	struct buf *s = &db->scratch;
+	int r = living_read(&m->tree, IDX_SYNC_OFF, &sync, err);
+
+	if (r < 0)
+		return r;
+	buf_clear(s);
+	if (buf_append_zeros(s, WAL_BATCH_HEADER) < 0 ||
+	    buf_append_slice(s, buf_slice(&b->bytes)) < 0)
+		return store_nomem(err);
+	if (!wal_entries_seal(s->data + WAL_BATCH_HEADER,
+			      s->len - WAL_BATCH_HEADER, b->count, m->salt))
+		return store_fail(err, STORE_EINVAL,
+				  "a batch that store_batch_add did not make");
+	*chain = wal_batch_seal(s->data, s->len, b->count, sync.v[SYNC_LENGTH],
+				at->chain);
+	return 0;
+}
+
+/* W5 and W6. */
+static int publish(struct memtable *m, const struct root *before,
+		   struct tree_edit *e, struct store_error *err)
+{
+	struct slot s = { .seq = before->seq,
+			  .v[COMMIT_ROOT] = e->at.root,
+			  .v[COMMIT_LOG_BYTES] = e->at.log_bytes,
+			  .v[COMMIT_NODES] = e->at.nodes,
+			  .v[COMMIT_ENTRIES] = e->at.entries,
+			  .v[COMMIT_CHAIN] = e->at.chain,
+			  .v[COMMIT_BATCHES] = e->at.batches };
+	int r;
+
+	r = os_write(m->tree.view.fd, e->nodes.data, e->nodes.len,
+		     before->nodes * NODE_BYTES, m->dir, m->tree.view.name,
+		     err);
+	if (r == 0)
+		r = living_publish(&m->tree, IDX_COMMIT_OFF, &s, err);
+	return r;
+}
+
+/* W4 to W6 at the published end of `m`. */
+static int append(struct store *db, struct memtable *m, const struct root *at,
+		  struct commit *c, struct store_error *err)
+{
+	struct tree_edit e;
+	uint64_t chain = 0;
+	int r;
+
+	r = assemble(db, m, at, c->batch, &chain, err);
+	if (r < 0)
+		return r;
+	tree_edit_init(&e, m, at);
+	r = tree_edit_batch(&e, buf_slice(&db->scratch), c->batch->count, chain,
+			    err);
+	if (r < 0)
+		goto out;
+#ifdef MUTANT_publish_before_append
+	r = publish(m, at, &e, err);
+#endif
+	r = os_write(m->log.fd, db->scratch.data, db->scratch.len,
+		     at->log_bytes, &db->dir, m->log.name, err);
+#ifndef MUTANT_publish_before_append
+	if (r == 0)
+		r = publish(m, at, &e, err);
+#endif
+	if (r < 0) {
+		/* Nothing was published: as if it had never been tried. */
+		os.ftruncate(m->log.fd, (off_t)at->log_bytes);
+		goto out;
+	}
+	COUNT(&db->counters, batches, 1);
+	memtable_ref(m);
+	c->m = m;
+	c->upto = e.at.log_bytes;
+out:
+	tree_edit_release(&e);
+	return r;
+}
+
+static size_t sealed_logs(const struct generation *g)
+{
+	return g->v.n_logs - (generation_active(g) ? 1 : 0);
+}
+
+/*
+ * Under WRITE: 0 committed, 1 come again (healed), 2 too many sealed logs:
+ * flush, then come again.
+ */
+static int commit_locked(struct store *db, struct generation **g,
+			 struct commit *c, struct store_error *err)
+{
+	uint64_t log_limit, tree_limit;
+	struct memtable *m = generation_active(*g);
+	struct root at;
+	int r;
+
+	limits(&(*g)->v.options, &log_limit, &tree_limit);
+	if (m) {
+		r = memtable_root(m, &at, err);
+		if (r < 0)
+			return r;
+	}
+	if (!m || (at.log_bytes > WAL_HEADER &&
+		   (at.log_bytes + WAL_BATCH_HEADER + c->batch->bytes.len >
+			    log_limit ||
+		    at.nodes * NODE_BYTES > tree_limit))) {
+		if (sealed_logs(*g) >= (*g)->v.options.sealed_logs)
+			return 2;
+		r = writer_rotate(db, g, err);
+		if (r != 0)
+			return r;
+		c->rotated = m != NULL;
+		m = generation_active(*g);
+		r = memtable_root(m, &at, err);
+		if (r < 0)
+			return r;
+	}
+	return append(db, m, &at, c, err);
+}
+
+/* Flush one sealed log, or wait for whoever does. */
+static int make_room(struct store *db, struct store_error *err)
+{
+	uint64_t busy = 0;
+	int r = flush_oldest(db, &busy, err);
+
+	if (r == 2)
+		return lock_claim_wait(&db->lock, busy, err);
+	return r < 0 ? r : 0;
+}
+
+static int commit(struct store *db, struct commit *c, struct store_error *err)
+{
+	struct generation *g;
+	int r;
+
+	do {
+		r = writer_enter(db, &g, err);
+		if (r < 0)
+			return r;
+		r = commit_locked(db, &g, c, err);
+		writer_leave(db, g);
+		if (r == 2) {
+			r = make_room(db, err);
+			r = r < 0 ? r : 1;
+		}
+	} while (r == 1);
+	return r;
+}
+
+/*
+ * W8 and W9.  A log that somebody else's failed sync poisoned is healed by
+ * entering as a writer; what it held is then in a durable table.
+ */
+static int settle(struct store *db, struct memtable *m, uint64_t upto,
+		  struct store_error *err)
+{
+	struct generation *g;
+	int r = sync_wait(db, m, upto, err);
+
+	if (r != 1)
+		return r;
+	r = writer_enter(db, &g, err);
+	if (r < 0)
+		return r;
+	writer_leave(db, g);
+	return 0;
+}
+
+/* Whoever filled the memtable brings it into a table, all being safe. */
+static void clean_up(struct store *db)
+{
+	struct store_error e = STORE_ERROR_INIT;
+	uint64_t busy;
+	int r, flushed = 0;
+
+	while ((r = flush_oldest(db, &busy, &e)) == 1)
+		flushed++;
+	if (r >= 0 && flushed)
+		r = sweep(db, &e);
+	if (r < 0)
+		store_warn(db, &e);
+}
+
+int store_write(struct store *db, const struct store_batch *b,
+		enum store_sync sync, struct store_error *err)
+{
+	struct commit c = { .batch = b };
+	int r;
+
+	if (b->count == 0)
+		return 0;
+	if (b->count > 1 && b->bytes.len > store_batch_limit(db))
+		return store_fail(err, STORE_EINVAL,
+				  "a batch of %zu bytes is over the limit of "
+				  "%llu (the write buffer)",
+				  b->bytes.len,
+				  (unsigned long long)store_batch_limit(db));
+	r = commit(db, &c, err);
+	if (r == 0 && sync == STORE_SYNC)
+		r = settle(db, c.m, c.upto, err);
+	if (r == 0 && c.rotated)
+		clean_up(db);
+	memtable_close(c.m);
+	return r;
+}
+
+uint64_t store_batch_limit(const struct store *db)
+{
+	return db->batch_limit;
+}
+
+int store_sync(struct store *db, struct store_error *err)
+{
+	struct generation *g;
+	struct memtable *m;
+	struct root at;
+	int r;
+
+	/* Sealed logs were synced before they were sealed. */
+	r = generation_current(db, &g, err);
+	if (r < 0)
+		return r;
+	m = generation_active(g);
+	if (m && !db->private) {
+		r = memtable_root(m, &at, err);
+		if (r == 0)
+			r = settle(db, m, at.log_bytes, err);
+	}
+	generation_close(g);
+	return r;
+}
+
+int store_batch_add(struct store_batch *b, const struct store_entry *e,
+		    struct store_error *err)
+{
+	if (e->key.len == 0 || e->key.len > STORE_KEY_MAX)
+		return store_fail(err, STORE_EINVAL,
+				  "a key of %zu bytes: it must have 1 to %u",
+				  e->key.len, STORE_KEY_MAX);
+	if (e->kind == STORE_PUT && e->value.len > STORE_VALUE_MAX)
+		return store_fail(err, STORE_EINVAL,
+				  "a value of %zu bytes: the limit is %u",
+				  e->value.len, STORE_VALUE_MAX);
+	if (e->kind != STORE_PUT && e->kind != STORE_DELETE)
+		return store_fail(err, STORE_EINVAL, "unknown kind of entry");
+	if (b->count == UINT32_MAX || b->bytes.len > UINT32_MAX)
+		return store_fail(err, STORE_EINVAL, "batch over 4 GiB");
+	if (wal_entry_append(&b->bytes, (uint8_t)e->kind, e->key,
+			     e->kind == STORE_PUT ? e->value : SLICE_NULL,
+			     e->kind == STORE_PUT ? e->expires_ms : 0) < 0)
+		return store_nomem(err);
+	b->count++;
+	return 0;
+}
+
+int store_batch_put(struct store_batch *b, struct slice key, struct slice value,
+		    struct store_error *err)
+{
+	return store_batch_add(
+		b,
+		&(struct store_entry){
+			.kind = STORE_PUT, .key = key, .value = value },
+		err);
+}
+
+int store_batch_delete(struct store_batch *b, struct slice key,
+		       struct store_error *err)
+{
+	return store_batch_add(
+		b, &(struct store_entry){ .kind = STORE_DELETE, .key = key },
+		err);
+}
+
+void store_batch_clear(struct store_batch *b)
+{
+	buf_clear(&b->bytes);
+	b->count = 0;
+}
+
+void store_batch_free(struct store_batch *b)
+{
+	buf_free(&b->bytes);
+	b->count = 0;
+}
+
+/* A batch of one. */
+static int write_one(struct store *db, const struct store_entry *e,
+		     enum store_sync sync, struct store_error *err)
+{
+	struct store_batch b = STORE_BATCH_INIT;
+	int r = store_batch_add(&b, e, err);
+
+	if (r == 0)
+		r = store_write(db, &b, sync, err);
+	store_batch_free(&b);
+	return r;
+}
+
+int store_put(struct store *db, struct slice key, struct slice value,
+	      enum store_sync sync, struct store_error *err)
+{
+	return write_one(db,
+			 &(struct store_entry){
+				 .kind = STORE_PUT, .key = key, .value = value },
+			 sync, err);
+}
+
+int store_delete(struct store *db, struct slice key, enum store_sync sync,
+		 struct store_error *err)
+{
+	return write_one(
+		db, &(struct store_entry){ .kind = STORE_DELETE, .key = key },
+		sync, err);
+}

@@ -1,0 +1,34 @@
+/*
+ * edit.h - inserting a batch into a tree: new nodes, over a published root.
+ *
+ * Nodes that are published are never touched: the path from the root to each
+ * changed key is copied, and a copy is changed in place as long as this edit
+ * lasts.  Rebalancing after an insertion needs only nodes of the path, since
+ * a node tells by its height and balance how high its children are.
+ */
+#ifndef LIB_EDIT_H
+#define LIB_EDIT_H
+
+#include "lib/tree.h"
+
+/* A commit in the making: new nodes in private memory over a published root. */
+struct tree_edit {
+	struct tree_reader base;
+	struct root at;	       /* of the tree with the edit */
+	struct buf nodes;      /* new ones, from index base.at.nodes on */
+	struct slice batch;    /* bytes appended to the log, at base.at.log_bytes */
+};
+
+void tree_edit_init(struct tree_edit *e, struct memtable *m,
+		    const struct root *at);
+void tree_edit_release(struct tree_edit *e);
+
+/*
+ * Put the entries of a batch, which lies (or will lie) in the log behind
+ * e->at.log_bytes, into the tree, and count its length and checksum in e->at.
+ * The batch's memory must stay until the edit is released or the next batch.
+ */
+int tree_edit_batch(struct tree_edit *e, struct slice batch, uint32_t count,
+		    uint64_t chain, struct store_error *err);
+
+#endif

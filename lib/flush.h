@@ -1,0 +1,28 @@
+/*
+ * flush.h - sealed logs to tables: F1 to F4 of formats/manifest.md.
+ */
+#ifndef LIB_FLUSH_H
+#define LIB_FLUSH_H
+
+#include "lib/engine.h"
+
+/*
+ * Write the oldest sealed log as a run of level 0 and install it: 1 when one
+ * was flushed, 0 when there is none, 2 when another process has claimed it
+ * (*busy is its number).  The caller may hold WRITE (healing, load), no other
+ * lock.
+ */
+int flush_oldest(struct store *db, uint64_t *busy, struct store_error *err);
+
+/*
+ * Write memtable `m` as of `at` as tables of level 0, claimed but not
+ * installed: *tables (metas, numbers claimed) are the caller's.
+ */
+int flush_build(struct store *db, struct memtable *m, const struct root *at,
+		const struct options *options, struct table_meta **tables,
+		size_t *n, struct store_error *err);
+/* Release the metas; `unlink`: and the files.  Gives the claims back. */
+void flush_discard(struct store *db, struct table_meta *tables, size_t n,
+		   bool unlink);
+
+#endif

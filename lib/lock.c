@@ -1,0 +1,457 @@
+#include "lib/lock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+static const char *const role_names[] = { "WRITE", "MANIFEST", "SYNC", "ALIVE",
+					  "NUMBER" };
+
+/* Which roles this thread holds, to assert the order. */
+static _Thread_local unsigned held;
+/* The signal mask to go back to when the last of WRITE, MANIFEST is let go. */
+static _Thread_local sigset_t unblocked;
+
+#define BIT(role) (1u << (role))
+#define STOPS_BLOCKED (BIT(ROLE_WRITE) | BIT(ROLE_MANIFEST))
+
+/*
+ * A forked child inherits LOCK's description, and with it our locks, which
+ * would outlive us in it.  The child's handler closes its copies.
+ */
+static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct lock *all;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&all_mutex);
+}
+
+static void parent_forked(void)
+{
+	pthread_mutex_unlock(&all_mutex);
+}
+
+static void child_forked(void)
+{
+	for (struct lock *l = all; l; l = l->next) {
+		os_close(l->fd);
+		os_close(l->probe);
+		l->fd = l->probe = -1;
+	}
+	pthread_mutex_unlock(&all_mutex);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, parent_forked, child_forked);
+}
+
+static struct flock range(short type, uint64_t start, uint64_t len)
+{
+	return (struct flock){ .l_type = type,
+			       .l_whence = SEEK_SET,
+			       .l_start = (off_t)start,
+			       .l_len = (off_t)len };
+}
+
+int lock_open(struct lock *l, const struct dir *dir, bool write, bool create,
+	      int64_t timeout_ms, struct store_error *err)
+{
+	struct stat st;
+	int flags = (write ? O_RDWR : O_RDONLY) | (create ? O_CREAT : 0);
+
+	*l = (struct lock){ .dir = dir,
+			    .fd = -1,
+			    .probe = -1,
+			    .writable = write,
+			    .timeout_ms = timeout_ms };
+	l->fd = os_open(dir, NAME_LOCK, flags, 0666, err);
+	if (l->fd < 0)
+		return l->fd;
+	if (os.fstat(l->fd, &st) < 0) {
+		int r = store_fail_errno(err, dir->path, NAME_LOCK, "fstat",
+					 errno);
+
+		os_close(l->fd);
+		return r;
+	}
+	l->inode = st.st_ino;
+	for (int i = 0; i < ROLES; i++)
+		pthread_mutex_init(&l->role[i], NULL);
+	pthread_mutex_init(&l->table, NULL);
+	pthread_once(&fork_once, watch_forks);
+	pthread_mutex_lock(&all_mutex);
+	l->next = all;
+	all = l;
+	pthread_mutex_unlock(&all_mutex);
+	return 0;
+}
+
+void lock_close(struct lock *l)
+{
+	pthread_mutex_lock(&all_mutex);
+	for (struct lock **p = &all; *p; p = &(*p)->next)
+		if (*p == l) {
+			*p = l->next;
+			break;
+		}
+	pthread_mutex_unlock(&all_mutex);
+	for (int i = 0; i < ROLES; i++)
+		pthread_mutex_destroy(&l->role[i]);
+	pthread_mutex_destroy(&l->table);
+	os_close(l->fd);
+	os_close(l->probe);
+	free(l->claims);
+	free(l->pins);
+}
+
+static int busy(struct lock *l, enum lock_role role, struct store_error *err)
+{
+	char who[100] = "";
+
+	if (l->hint)
+		l->hint(l->hint_ctx, role, who, sizeof(who));
+	return store_fail(err, STORE_EBUSY, "%s/%s: busy: %s is held%s%s",
+			  l->dir->path, NAME_LOCK, role_names[role],
+			  *who ? " by " : "", who);
+}
+
+/* fcntl on a range: 1 got, 0 busy (or not in time), or an error. */
+static int set_range(struct lock *l, struct flock fl, bool wait,
+		     struct store_error *err)
+{
+	uint64_t deadline = 0;
+	int e;
+
+	if (l->timeout_ms < 0)
+		wait = false;
+	if (wait && l->timeout_ms > 0)
+		deadline = os.monotonic_ms() + (uint64_t)l->timeout_ms;
+	while (os.lock(l->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &fl) < 0) {
+		e = errno;
+		if (e == EAGAIN || e == EACCES)
+			return 0;
+		if (e != EINTR)
+			/* not "busy": an I/O error must not look like one */
+			return store_fail_errno(err, l->dir->path, NAME_LOCK,
+						"lock", e);
+		if (deadline && os.monotonic_ms() >= deadline)
+			return 0;
+	}
+	return 1;
+}
+
+static int take_mutex(struct lock *l, enum lock_role role, bool wait)
+{
+	struct timespec t;
+
+	if (!wait || l->timeout_ms < 0)
+		return pthread_mutex_trylock(&l->role[role]) == 0;
+	if (l->timeout_ms == 0)
+		return pthread_mutex_lock(&l->role[role]) == 0;
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec += l->timeout_ms / 1000;
+	t.tv_nsec += l->timeout_ms % 1000 * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return pthread_mutex_timedlock(&l->role[role], &t) == 0;
+}
+
+static void assert_order(enum lock_role role)
+{
+	unsigned before = 0;
+
+	if (role == ROLE_SYNC || role == ROLE_MANIFEST)
+		before = BIT(ROLE_WRITE);
+	else if (role == ROLE_NUMBER)
+		before = BIT(ROLE_WRITE) | BIT(ROLE_MANIFEST);
+	assert((held & ~before) == 0);
+	(void)before;
+}
+
+/*
+ * A stopped holder would stop everybody: Ctrl-Z waits until we let go.
+ */
+static void block_stops(void)
+{
+	sigset_t stops;
+
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGTSTP);
+	sigaddset(&stops, SIGTTIN);
+	sigaddset(&stops, SIGTTOU);
+	os.procmask(SIG_BLOCK, &stops, &unblocked);
+}
+
+/* Two LOCK files would be two locks: ours must be the one in the directory. */
+static int check_identity(struct lock *l, struct store_error *err)
+{
+	struct stat st;
+
+	if (os.fstatat(l->dir->fd, NAME_LOCK, &st) == 0 &&
+	    st.st_ino == l->inode)
+		return 0;
+	return store_corrupt(err, l->dir->path, NAME_LOCK, STORE_NO_OFFSET,
+			     "was removed or replaced while in use; "
+			     "open the store again");
+}
+
+static int acquire(struct lock *l, enum lock_role role, bool wait,
+		   struct store_error *err)
+{
+	int r;
+
+	assert_order(role);
+	if (!l->writable)
+		return store_fail(err, STORE_EACCESS,
+				  "%s: the store was opened for reading only",
+				  l->dir->path);
+	if (!take_mutex(l, role, wait))
+		return 0;
+	if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
+		block_stops();
+	r = set_range(l, range(F_WRLCK, role, 1), wait, err);
+	if (r <= 0) {
+		if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
+			os.procmask(SIG_SETMASK, &unblocked, NULL);
+		pthread_mutex_unlock(&l->role[role]);
+		return r;
+	}
+	held |= BIT(role);
+	if (BIT(role) & STOPS_BLOCKED && (r = check_identity(l, err)) < 0) {
+		lock_release(l, role);
+		return r;
+	}
+	return 1;
+}
+
+int lock_acquire(struct lock *l, enum lock_role role, struct store_error *err)
+{
+	int r = acquire(l, role, true, err);
+
+	if (r == 0)
+		return busy(l, role, err);
+	return r < 0 ? r : 0;
+}
+
+int lock_try(struct lock *l, enum lock_role role, struct store_error *err)
+{
+	return acquire(l, role, false, err);
+}
+
+void lock_release(struct lock *l, enum lock_role role)
+{
+	struct flock fl = range(F_UNLCK, role, 1);
+
+	assert(held & BIT(role));
+	os.lock(l->fd, F_OFD_SETLK, &fl);
+	held &= ~BIT(role);
+	if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
+		os.procmask(SIG_SETMASK, &unblocked, NULL);
+	pthread_mutex_unlock(&l->role[role]);
+}
+
+int lock_alive(struct lock *l, struct store_error *err)
+{
+	int r;
+
+	assert(held == 0); /* a rebuilder waits for nobody, but holds WRITE */
+	r = set_range(l, range(F_RDLCK, ROLE_ALIVE, 1), true, err);
+	if (r == 0)
+		return busy(l, ROLE_ALIVE, err);
+	return r < 0 ? r : 0;
+}
+
+int lock_alive_try_exclusive(struct lock *l, struct store_error *err)
+{
+	assert(held == STOPS_BLOCKED); /* WRITE and MANIFEST: E2 */
+	return set_range(l, range(F_WRLCK, ROLE_ALIVE, 1), false, err);
+}
+
+int lock_alive_share(struct lock *l, struct store_error *err)
+{
+	int r = set_range(l, range(F_RDLCK, ROLE_ALIVE, 1), false, err);
+
+	if (r == 0)
+		return busy(l, ROLE_ALIVE, err);
+	return r < 0 ? r : 0;
+}
+
+void lock_alive_release(struct lock *l)
+{
+	struct flock fl = range(F_UNLCK, ROLE_ALIVE, 1);
+
+	os.lock(l->fd, F_OFD_SETLK, &fl);
+}
+
+static size_t claim_find(const struct lock *l, uint64_t number)
+{
+	size_t i;
+
+	for (i = 0; i < l->n_claims; i++)
+		if (l->claims[i] == number)
+			break;
+	return i;
+}
+
+/* Make room for one more in an array of the handle's table. */
+static int grow(void **array, size_t n, size_t *cap, size_t each)
+{
+	void *p;
+
+	if (n < *cap)
+		return 0;
+	p = realloc(*array, (*cap ? *cap * 2 : 8) * each);
+	if (!p)
+		return -1;
+	*array = p;
+	*cap = *cap ? *cap * 2 : 8;
+	return 0;
+}
+
+int lock_claim(struct lock *l, uint64_t number, struct store_error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&l->table);
+	if (claim_find(l, number) < l->n_claims)
+		goto out;
+	if (grow((void **)&l->claims, l->n_claims, &l->cap_claims,
+		 sizeof(*l->claims)) < 0) {
+		r = store_nomem(err);
+		goto out;
+	}
+	r = set_range(l, range(F_WRLCK, LOCK_CLAIM + number, 1), false, err);
+	if (r == 1)
+		l->claims[l->n_claims++] = number;
+out:
+	pthread_mutex_unlock(&l->table);
+	return r;
+}
+
+void lock_unclaim(struct lock *l, uint64_t number)
+{
+	struct flock fl = range(F_UNLCK, LOCK_CLAIM + number, 1);
+	size_t i;
+
+	pthread_mutex_lock(&l->table);
+	i = claim_find(l, number);
+	if (i < l->n_claims) {
+		os.lock(l->fd, F_OFD_SETLK, &fl);
+		l->claims[i] = l->claims[--l->n_claims];
+	}
+	pthread_mutex_unlock(&l->table);
+}
+
+int lock_claim_wait(struct lock *l, uint64_t number, struct store_error *err)
+{
+	struct flock un = range(F_UNLCK, LOCK_CLAIM + number, 1);
+	struct timespec pause = { 0, 1000000 };
+	int r;
+
+	assert(held == 0);
+	pthread_mutex_lock(&l->table);
+	r = claim_find(l, number) < l->n_claims;
+	pthread_mutex_unlock(&l->table);
+	if (r) {
+		/* A thread of ours has it; the kernel would let us through. */
+		nanosleep(&pause, NULL);
+		return 0;
+	}
+	/*
+	 * A shared lock, so that it cannot be mistaken for a claim of ours by
+	 * a thread that claims meanwhile: its exclusive lock converts the
+	 * range, and we then leave it alone.
+	 */
+	r = set_range(l, range(F_RDLCK, LOCK_CLAIM + number, 1), true, err);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&l->table);
+	if (r == 1 && claim_find(l, number) == l->n_claims)
+		os.lock(l->fd, F_OFD_SETLK, &un);
+	pthread_mutex_unlock(&l->table);
+	if (r == 0)
+		return store_fail(err, STORE_EBUSY,
+				  "%s/%s: busy: another process works on file "
+				  "%06llu",
+				  l->dir->path, NAME_LOCK,
+				  (unsigned long long)number);
+	return 0;
+}
+
+static size_t pin_find(const struct lock *l, uint64_t generation)
+{
+	size_t i;
+
+	for (i = 0; i < l->n_pins; i++)
+		if (l->pins[i].generation == generation)
+			break;
+	return i;
+}
+
+int lock_pin(struct lock *l, uint64_t generation, struct store_error *err)
+{
+	size_t i;
+	int r = 0;
+
+	pthread_mutex_lock(&l->table);
+	i = pin_find(l, generation);
+	if (i < l->n_pins) {
+		l->pins[i].count++;
+		goto out;
+	}
+	if (grow((void **)&l->pins, l->n_pins, &l->cap_pins,
+		 sizeof(*l->pins)) < 0) {
+		r = store_nomem(err);
+		goto out;
+	}
+	/* Only a sweeper's probe could conflict, and it takes no lock. */
+	r = set_range(l, range(F_RDLCK, LOCK_PIN + generation, 1), true, err);
+	if (r == 1) {
+		l->pins[l->n_pins++] = (struct pin){ generation, 1 };
+		r = 0;
+	} else if (r == 0) {
+		r = busy(l, ROLE_ALIVE, err);
+	}
+out:
+	pthread_mutex_unlock(&l->table);
+	return r;
+}
+
+void lock_unpin(struct lock *l, uint64_t generation)
+{
+	struct flock fl = range(F_UNLCK, LOCK_PIN + generation, 1);
+	size_t i;
+
+	pthread_mutex_lock(&l->table);
+	i = pin_find(l, generation);
+	if (i < l->n_pins && --l->pins[i].count == 0) {
+		os.lock(l->fd, F_OFD_SETLK, &fl);
+		l->pins[i] = l->pins[--l->n_pins];
+	}
+	pthread_mutex_unlock(&l->table);
+}
+
+int lock_pinned(struct lock *l, uint64_t last, struct store_error *err)
+{
+	struct flock fl = range(F_WRLCK, LOCK_PIN, last + 1);
+
+	if (l->probe < 0) {
+		int fd = os_open(l->dir, NAME_LOCK,
+				 l->writable ? O_RDWR : O_RDONLY, 0, err);
+
+		if (fd < 0)
+			return fd;
+		l->probe = fd;
+	}
+	/* Another description than the pins': our own are seen as well. */
+	if (os.lock(l->probe, F_OFD_GETLK, &fl) < 0)
+		return store_fail_errno(err, l->dir->path, NAME_LOCK, "probe",
+					errno);
+	return fl.l_type != F_UNLCK;
+}

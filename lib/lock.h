@@ -1,0 +1,114 @@
+/*
+ * lock.h - how processes exclude each other: byte ranges of the file LOCK.
+ *
+ * They are open-file-description locks, which the kernel drops when their
+ * holder dies; so there is no stale lock, no pid to guess and nothing to
+ * clean.  They do not exclude within one description, so each role has a
+ * mutex beside its byte for the threads of a handle, and a handle keeps a
+ * table of its claims and pins.
+ *
+ *	byte            role
+ *	0 WRITE         append to the active log and publish; rotate
+ *	1 MANIFEST      install a new generation
+ *	2 SYNC          the leader of a group sync
+ *	3 ALIVE         shared: uses STATE, .idx, .ver; exclusive: rebuilds them
+ *	4 NUMBER        draw a file number
+ *	2^32 + n        claim: file n is being built, flushed or merged
+ *	2^62 + g        pin, shared: a reader depends on generation g's files
+ *
+ * Order: WRITE before SYNC, WRITE before MANIFEST, never SYNC and MANIFEST
+ * together, NUMBER innermost; claims are tried, never waited for while
+ * another lock is held.  lock.c asserts it.  After each acquisition whatever
+ * was read before is stale: read it again.
+ */
+#ifndef LIB_LOCK_H
+#define LIB_LOCK_H
+
+#include "lib/names.h"
+#include "lib/os.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+enum lock_role {
+	ROLE_WRITE = 0,
+	ROLE_MANIFEST = 1,
+	ROLE_SYNC = 2,
+	ROLE_ALIVE = 3,
+	ROLE_NUMBER = 4,
+	ROLES,
+};
+
+#define LOCK_CLAIM (UINT64_C(1) << 32)
+#define LOCK_PIN (UINT64_C(1) << 62)
+
+/* Who holds `role`, as text for a message; may leave it empty. */
+typedef void lock_hint_fn(void *ctx, enum lock_role role, char *text, size_t n);
+
+struct pin {
+	uint64_t generation;
+	unsigned count;
+};
+
+struct lock {
+	const struct dir *dir;
+	int fd;
+	int probe; /* a description that holds no locks; opened when needed */
+	bool writable;
+	uint64_t inode; /* of LOCK when it was opened */
+	int64_t timeout_ms;
+	lock_hint_fn *hint;
+	void *hint_ctx;
+	pthread_mutex_t role[ROLES];
+	pthread_mutex_t table; /* guards what follows */
+	uint64_t *claims;
+	size_t n_claims, cap_claims;
+	struct pin *pins;
+	size_t n_pins, cap_pins;
+	struct lock *next; /* of this process's locks, for fork */
+};
+
+/*
+ * Open LOCK.  `create`: make it if it is not there.  A process that may not
+ * write gets it read-only, and can then take only shared locks.
+ *   STORE_EGONE  there is no LOCK
+ */
+int lock_open(struct lock *l, const struct dir *dir, bool write, bool create,
+	      int64_t timeout_ms, struct store_error *err);
+/* Drops every lock. */
+void lock_close(struct lock *l);
+
+/*
+ * Take a role exclusively; waits as long as the handle's timeout allows.
+ * While WRITE or MANIFEST is held, job-control stops are blocked.
+ *   STORE_EBUSY    not got in time; the message names the holder
+ *   STORE_ECORRUPT LOCK was replaced: two processes would hold two locks
+ */
+int lock_acquire(struct lock *l, enum lock_role role, struct store_error *err);
+/* 1 got, 0 busy. */
+int lock_try(struct lock *l, enum lock_role role, struct store_error *err);
+void lock_release(struct lock *l, enum lock_role role);
+
+/* ALIVE: shared waits; exclusive is only tried (1 got, 0 busy). */
+int lock_alive(struct lock *l, struct store_error *err);
+int lock_alive_try_exclusive(struct lock *l, struct store_error *err);
+/* Exclusive to shared, without a gap. */
+int lock_alive_share(struct lock *l, struct store_error *err);
+void lock_alive_release(struct lock *l);
+
+/*
+ * Claim file `number`: 1 got, 0 somebody (perhaps a thread of this handle)
+ * has it.  Granted once; lock_unclaim() gives it back.
+ */
+int lock_claim(struct lock *l, uint64_t number, struct store_error *err);
+void lock_unclaim(struct lock *l, uint64_t number);
+/* Wait until nobody else claims `number`; the caller holds no lock. */
+int lock_claim_wait(struct lock *l, uint64_t number, struct store_error *err);
+
+/* Pin a generation; counted. */
+int lock_pin(struct lock *l, uint64_t generation, struct store_error *err);
+void lock_unpin(struct lock *l, uint64_t generation);
+/* Is any generation from 0 to `last` pinned by anyone, us included?  1 or 0. */
+int lock_pinned(struct lock *l, uint64_t last, struct store_error *err);
+
+#endif

@@ -1,0 +1,458 @@
+#include "lib/os.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Linux 6.8; older headers lack it. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U
+#endif
+
+static int real_openat(int dirfd, const char *name, int flags, mode_t mode)
+{
+	return openat(dirfd, name, flags, mode);
+}
+
+static ssize_t real_pread_cached(int fd, void *p, size_t n, off_t off)
+{
+	struct iovec v = { p, n };
+
+	return preadv2(fd, &v, 1, off, RWF_NOWAIT);
+}
+
+static int real_renameat(int dirfd, const char *from, const char *to)
+{
+	return renameat(dirfd, from, dirfd, to);
+}
+
+static int real_unlinkat(int dirfd, const char *name)
+{
+	return unlinkat(dirfd, name, 0);
+}
+
+static int real_fstatat(int dirfd, const char *name, struct stat *st)
+{
+	return fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW);
+}
+
+static int real_place(int fd, struct os_place *p)
+{
+	struct statx x;
+
+	if (statx(fd, "", AT_EMPTY_PATH,
+		  STATX_INO | STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &x) < 0)
+		return -1;
+	p->dev = makedev(x.stx_dev_major, x.stx_dev_minor);
+	p->inode = x.stx_ino;
+	p->mount = x.stx_mnt_id;
+	p->unique = x.stx_mask & STATX_MNT_ID_UNIQUE;
+	return 0;
+}
+
+static uint64_t real_free_bytes(int fd)
+{
+	struct statvfs s;
+
+	if (fstatvfs(fd, &s) < 0)
+		return UINT64_MAX;
+	return (uint64_t)s.f_bavail * s.f_frsize;
+}
+
+static long real_fs_type(int fd)
+{
+	struct statfs s;
+
+	return fstatfs(fd, &s) < 0 ? -1 : (long)s.f_type;
+}
+
+static int real_lock(int fd, int cmd, struct flock *fl)
+{
+	return fcntl(fd, cmd, fl);
+}
+
+static void *real_map(int fd, size_t len, bool populate)
+{
+	void *p = mmap(NULL, len, PROT_READ,
+		       MAP_SHARED | (populate ? MAP_POPULATE : 0), fd, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (!populate)
+		madvise(p, len, MADV_RANDOM);
+	return p;
+}
+
+static int real_list(int dirfd, os_list_fn *fn, void *ctx)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *e;
+	DIR *d;
+	int r = 0;
+
+	if (fd < 0)
+		return -1;
+	d = fdopendir(fd);
+	if (!d) {
+		close(fd);
+		return -1;
+	}
+	for (errno = 0; r == 0 && (e = readdir(d)); errno = 0)
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			r = fn(ctx, e->d_name);
+	if (r == 0 && errno)
+		r = -1;
+	closedir(d);
+	return r;
+}
+
+static int real_random(void *p, size_t n)
+{
+	return getrandom(p, n, 0) == (ssize_t)n ? 0 : -1;
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+				      : -1;
+}
+
+static int real_boot_id(uint8_t id[16])
+{
+	char text[37];
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+	int digits = 0;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, sizeof(text));
+	close(fd);
+	for (ssize_t i = 0; i < n && digits < 32; i++) {
+		int v = hex_digit(text[i]);
+
+		if (v < 0)
+			continue;
+		id[digits / 2] = (uint8_t)(digits % 2 ? id[digits / 2] | v
+						      : v << 4);
+		digits++;
+	}
+	if (digits == 32)
+		return 0;
+	errno = EIO;
+	return -1;
+}
+
+static int real_event(void)
+{
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+static int real_event_set(int fd)
+{
+	return eventfd_write(fd, 1);
+}
+
+static int real_event_clear(int fd)
+{
+	eventfd_t v;
+
+	return eventfd_read(fd, &v);
+}
+
+static uint64_t real_memory(void)
+{
+	struct sysinfo s;
+
+	return sysinfo(&s) < 0 ? 0 : (uint64_t)s.totalram * s.mem_unit;
+}
+
+static uint64_t clock_ms(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static uint64_t real_now_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
+}
+
+static uint64_t real_monotonic_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+struct os os = {
+	.openat = real_openat,
+	.close = close,
+	.pread = pread,
+	.pread_cached = real_pread_cached,
+	.pwrite = pwrite,
+	.ftruncate = ftruncate,
+	.fsync = fsync,
+	.fdatasync = fdatasync,
+	.renameat = real_renameat,
+	.unlinkat = real_unlinkat,
+	.mkdir = mkdir,
+	.fstat = fstat,
+	.fstatat = real_fstatat,
+	.place = real_place,
+	.fs_type = real_fs_type,
+	.fchmod = fchmod,
+	.fchown = fchown,
+	.lock = real_lock,
+	.map = real_map,
+	.unmap = munmap,
+	.list = real_list,
+	.random = real_random,
+	.procmask = pthread_sigmask,
+	.boot_id = real_boot_id,
+	.euid = geteuid,
+	.free_bytes = real_free_bytes,
+	.event = real_event,
+	.event_set = real_event_set,
+	.event_clear = real_event_clear,
+	.memory = real_memory,
+	.now_ms = real_now_ms,
+	.monotonic_ms = real_monotonic_ms,
+};
+
+/* Their caches are not coherent between hosts: a lock would not be enough. */
+static bool is_network(long type)
+{
+	switch (type) {
+	case NFS_SUPER_MAGIC:
+	case SMB_SUPER_MAGIC:
+	case 0xff534d42: /* CIFS */
+	case 0xfe534d42: /* SMB2 */
+	case V9FS_MAGIC:
+	case AFS_SUPER_MAGIC:
+	case 0x00c36400: /* Ceph */
+	case 0x0bd00bd0: /* Lustre */
+		return true;
+	default:
+		return false;
+	}
+}
+
+int dir_open(struct dir *d, const char *path, struct store_error *err)
+{
+	*d = DIR_INIT;
+	d->fd = os.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+			  0);
+	if (d->fd < 0) {
+		int e = errno;
+
+		if (e == ENOENT || e == ENOTDIR)
+			return store_fail(err, STORE_ENOSTORE,
+					  "%s: no store here: %s", path,
+					  strerror(e));
+		return store_fail_errno(err, path, NULL, "open", e);
+	}
+	d->path = strdup(path);
+	if (!d->path) {
+		dir_close(d);
+		return store_nomem(err);
+	}
+	if (is_network(os.fs_type(d->fd))) {
+		store_fail(err, STORE_ECONFIG,
+			   "%s: on a network filesystem, whose caches are not "
+			   "coherent between hosts; use a local one",
+			   path);
+		dir_close(d);
+		return STORE_ECONFIG;
+	}
+	return 0;
+}
+
+void dir_close(struct dir *d)
+{
+	os_close(d->fd);
+	free(d->path);
+	*d = DIR_INIT;
+}
+
+int dir_sync(const struct dir *d, struct store_error *err)
+{
+	if (os.fsync(d->fd) == 0)
+		return 0;
+	store_fail_errno(err, d->path, NULL, "fsync", errno);
+	return STORE_EIO;
+}
+
+int os_open(const struct dir *d, const char *name, int flags, mode_t mode,
+	    struct store_error *err)
+{
+	struct stat st;
+	int fd;
+
+	do
+		/* O_NONBLOCK: a FIFO by this name must not hang us */
+		fd = os.openat(d->fd, name,
+			       flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY |
+				       O_NONBLOCK,
+			       mode);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return store_fail_errno(err, d->path, name,
+					flags & O_CREAT ? "create" : "open",
+					errno);
+	if (flags & O_CREAT)
+		return fd;
+	if (os.fstat(fd, &st) < 0) {
+		int r = store_fail_errno(err, d->path, name, "fstat", errno);
+
+		os_close(fd);
+		return r;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		os_close(fd);
+		return store_corrupt(err, d->path, name, STORE_NO_OFFSET,
+				     "not a regular file");
+	}
+	return fd;
+}
+
+void os_close(int fd)
+{
+	if (fd >= 0)
+		os.close(fd);
+}
+
+int os_read_some(int fd, void *p, size_t n, uint64_t off, size_t *got,
+		 const struct dir *d, const char *name, struct store_error *err)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t r = os.pread(fd, (uint8_t *)p + done, n - done,
+				     (off_t)(off + done));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return store_fail_errno(err, d->path, name, "read",
+						errno);
+		if (r == 0)
+			break;
+		done += (size_t)r;
+	}
+	*got = done;
+	return 0;
+}
+
+int os_read(int fd, void *p, size_t n, uint64_t off, const struct dir *d,
+	    const char *name, struct store_error *err)
+{
+	size_t got;
+	int r = os_read_some(fd, p, n, off, &got, d, name, err);
+
+	if (r < 0)
+		return r;
+	if (got < n)
+		return store_corrupt(err, d->path, name, off + got,
+				     "the file ends early");
+	return 0;
+}
+
+int os_write(int fd, const void *p, size_t n, uint64_t off,
+	     const struct dir *d, const char *name, struct store_error *err)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t r = os.pwrite(fd, (const uint8_t *)p + done, n - done,
+				      (off_t)(off + done));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return store_fail_errno(err, d->path, name, "write",
+						errno);
+		done += (size_t)r;
+	}
+	return 0;
+}
+
+int os_sync(int fd, bool data_only, const struct dir *d, const char *name,
+	    struct store_error *err)
+{
+	if ((data_only ? os.fdatasync(fd) : os.fsync(fd)) == 0)
+		return 0;
+	/* Whatever the errno: the bytes are in doubt. */
+	store_fail(err, STORE_EIO, "%s/%s: %s: %s", d->path, name,
+		   data_only ? "fdatasync" : "fsync", strerror(errno));
+	return STORE_EIO;
+}
+
+int os_size(int fd, uint64_t *size, const struct dir *d, const char *name,
+	    struct store_error *err)
+{
+	struct stat st;
+
+	if (os.fstat(fd, &st) < 0)
+		return store_fail_errno(err, d->path, name, "fstat", errno);
+	*size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int os_rename(const struct dir *d, const char *from, const char *to,
+	      struct store_error *err)
+{
+	if (os.renameat(d->fd, from, to) == 0)
+		return 0;
+	return store_fail_errno(err, d->path, to, "rename", errno);
+}
+
+int os_unlink(const struct dir *d, const char *name, struct store_error *err)
+{
+	if (os.unlinkat(d->fd, name) == 0 || errno == ENOENT)
+		return 0;
+	return store_fail_errno(err, d->path, name, "unlink", errno);
+}
+
+int os_read_file(const struct dir *d, const char *name, size_t max,
+		 struct buf *out, struct store_error *err)
+{
+	uint64_t size;
+	size_t got;
+	int fd, r;
+
+	fd = os_open(d, name, O_RDONLY, 0, err);
+	if (fd < 0)
+		return fd;
+	r = os_size(fd, &size, d, name, err);
+	if (r < 0)
+		goto out;
+	if (size > max) {
+		r = store_corrupt(err, d->path, name, max,
+				  "the file is larger than it may be");
+		goto out;
+	}
+	if (buf_reserve(out, (size_t)size + 1) < 0) {
+		r = store_nomem(err);
+		goto out;
+	}
+	r = os_read_some(fd, out->data + out->len, (size_t)size, 0, &got, d,
+			 name, err);
+	if (r == 0)
+		out->len += got;
+out:
+	os_close(fd);
+	return r;
+}

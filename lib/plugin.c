@@ -1,0 +1,219 @@
+#include "lib/plugin.h"
+
+#include "lib/os.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SYMBOL "lsm_strategy"
+
+/* Where we look, and for what. */
+struct place {
+	const char *dir;
+	char name[64]; /* of the file */
+	struct store_error *err;
+};
+
+static int refuse(const struct place *p, const char *why)
+{
+	return store_fail(p->err, STORE_ECONFIG, "%s/%s: %s", p->dir, p->name,
+			  why);
+}
+
+static int refuse_dir(const struct place *p, const char *why)
+{
+	return store_fail(p->err, STORE_ECONFIG, "%s: %s", p->dir, why);
+}
+
+/* May only root and the user who runs us have had a hand in it? */
+static bool is_ours(const struct stat *st)
+{
+	return (st->st_uid == 0 || st->st_uid == os.euid()) &&
+	       !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static int open_dir(const struct place *p, int *fd)
+{
+	struct stat st;
+
+	if (p->dir[0] != '/')
+		return refuse_dir(p, "the directory of strategies must be "
+				     "an absolute path");
+	*fd = os.openat(AT_FDCWD, p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+			0);
+	if (*fd < 0 || os.fstat(*fd, &st) < 0)
+		return refuse_dir(p, strerror(errno));
+	if (!is_ours(&st))
+		return refuse_dir(p, "strategies are loaded only from a "
+				     "directory of root's or one's own that "
+				     "nobody else may write");
+	return 0;
+}
+
+static int open_file(const struct place *p, int dirfd, int *fd)
+{
+	struct stat st;
+
+	*fd = os.openat(
+		dirfd, p->name,
+		O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0);
+	if (*fd < 0 && errno == ELOOP)
+		return refuse(p, "is a symbolic link");
+	if (*fd < 0 || os.fstat(*fd, &st) < 0)
+		return refuse(p, errno == ENOENT ? "there is no such strategy"
+						 : strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return refuse(p, "is not a regular file");
+	if (!is_ours(&st))
+		return refuse(p, "is not root's or one's own, or somebody "
+				 "else may write it");
+	return 0;
+}
+
+static bool option_ok(const struct lsm_option *o)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyz";
+	static const char rest[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+
+	return o->name && o->name[0] && strchr(first, o->name[0]) &&
+	       strspn(o->name, rest) == strlen(o->name) &&
+	       strlen(o->name) < 64 && o->type <= LSM_BYTES &&
+	       o->min <= o->def && o->def <= o->max;
+}
+
+/* Nothing behind `size` is looked at before `size` is right. */
+static int shake_hands(const struct place *p, const struct lsm_strategy *s,
+		       const char *name)
+{
+	if (s->abi != LSM_STRATEGY_ABI)
+		return store_fail(p->err, STORE_ECONFIG,
+				  "%s/%s: built for strategy ABI %" PRIu32
+				  ", this is %u",
+				  p->dir, p->name, s->abi, LSM_STRATEGY_ABI);
+	if (s->size != sizeof(*s))
+		return store_fail(p->err, STORE_ECONFIG,
+				  "%s/%s: its strategy has %" PRIu32
+				  " bytes, not %zu",
+				  p->dir, p->name, s->size, sizeof(*s));
+	if (!s->name || strcmp(s->name, name))
+		return refuse(p, "calls itself by another name");
+	if (!s->plan || !s->need)
+		return refuse(p, "does not plan");
+	if (s->n_options > LSM_OPTIONS_MAX || (s->n_options && !s->options))
+		return refuse(p, "has more options than there may be");
+	for (size_t i = 0; i < s->n_options; i++)
+		if (!option_ok(&s->options[i]))
+			return refuse(p, "one of its options is not well "
+					 "defined");
+	return 0;
+}
+
+static int load(const struct place *p, struct plugin *out, const char *name)
+{
+	char path[40];
+
+	/* Not by its name: that might be another file by now. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", out->fd);
+	out->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!out->handle)
+		return refuse(p, dlerror());
+	out->strategy = dlsym(out->handle, SYMBOL);
+	if (!out->strategy)
+		return refuse(p, "has no symbol " SYMBOL);
+	return shake_hands(p, out->strategy, name);
+}
+
+int plugin_open(struct plugin *p, const char *dir, const char *name,
+		struct store_error *err)
+{
+	struct place at = { .dir = dir ? dir : PLUGIN_DIR, .err = err };
+	int dirfd = -1;
+	int r;
+
+	if (!strategy_name_ok(name))
+		return store_fail(err, STORE_ECONFIG,
+				  "a strategy's name is 1 to 32 of a-z, 0-9, "
+				  "_ and -");
+	snprintf(at.name, sizeof(at.name), "lsm-strategy-%s.so", name);
+	if ((r = open_dir(&at, &dirfd)) < 0 ||
+	    (r = open_file(&at, dirfd, &p->fd)) < 0)
+		goto out;
+	r = load(&at, p, name);
+out:
+	os_close(dirfd);
+	if (r < 0)
+		plugin_close(p);
+	return r;
+}
+
+void plugin_close(struct plugin *p)
+{
+	if (p->handle)
+		dlclose(p->handle);
+	os_close(p->fd);
+	*p = PLUGIN_INIT;
+}
+
+/* ---- options ---- */
+
+static bool parse_value(const char *text, bool units, uint64_t *v)
+{
+	static const char unit[] = "KMG";
+	const char *p = text, *u;
+	unsigned shift = 0;
+
+	for (*v = 0; *p >= '0' && *p <= '9'; p++)
+		if (__builtin_mul_overflow(*v, UINT64_C(10), v) ||
+		    __builtin_add_overflow(*v, (uint64_t)(*p - '0'), v))
+			return false;
+	if (p == text)
+		return false;
+	if (units && *p && (u = strchr(unit, *p))) {
+		shift = 10 * (unsigned)(u - unit + 1);
+		p++;
+	}
+	return *p == '\0' &&
+	       !__builtin_mul_overflow(*v, UINT64_C(1) << shift, v);
+}
+
+static int apply(const struct lsm_strategy *s, const struct setting *setting,
+		 uint64_t *values, struct store_error *err)
+{
+	for (size_t i = 0; i < s->n_options; i++) {
+		const struct lsm_option *o = &s->options[i];
+		uint64_t v;
+
+		if (strcmp(o->name, setting->name))
+			continue;
+		if (!parse_value(setting->value, o->type == LSM_BYTES, &v) ||
+		    v < o->min || v > o->max)
+			return store_fail(err, STORE_ECONFIG,
+					  "strategy %s: option %s: a number "
+					  "from %" PRIu64 " to %" PRIu64,
+					  s->name, o->name, o->min, o->max);
+		values[i] = v;
+		return 0;
+	}
+	return store_fail(err, STORE_ECONFIG, "strategy %s: unknown option: %s",
+			  s->name, setting->name);
+}
+
+int plugin_options(const struct lsm_strategy *s, const struct setting *settings,
+		   size_t n, uint64_t *values, struct store_error *err)
+{
+	const char *why;
+	int r;
+
+	for (size_t i = 0; i < s->n_options; i++)
+		values[i] = s->options[i].def;
+	for (size_t i = 0; i < n; i++)
+		if ((r = apply(s, &settings[i], values, err)) < 0)
+			return r;
+	why = s->check ? s->check(values) : NULL;
+	if (why)
+		return store_fail(err, STORE_ECONFIG, "strategy %s: %.200s",
+				  s->name, why);
+	return 0;
+}

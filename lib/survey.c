@@ -1,0 +1,213 @@
+#include "lib/survey.h"
+
+void survey_release(struct survey *s)
+{
+	free(s->tables);
+	free(s->runs);
+	free(s->levels);
+	free(s->by_number);
+	free(s->view.scratch);
+	*s = SURVEY_INIT;
+}
+
+static int survey_reserve(struct survey *s, const struct manifest *m)
+{
+	struct lsm_view *v = &s->view;
+
+	for (size_t l = 0; l < m->n_levels; l++) {
+		v->n_runs += m->levels[l].n;
+		for (size_t r = 0; r < m->levels[l].n; r++)
+			v->n_tables += m->levels[l].runs[r].n;
+	}
+	v->n_levels = m->n_levels;
+	/* One more, so that an empty store has arrays, too. */
+	s->tables = calloc(v->n_tables + 1, sizeof(*s->tables));
+	s->runs = calloc(v->n_runs + 1, sizeof(*s->runs));
+	s->levels = calloc(v->n_levels + 1, sizeof(*s->levels));
+	s->by_number = calloc(v->n_tables + 1, sizeof(*s->by_number));
+	v->scratch = calloc(v->n_tables + 1, sizeof(*v->scratch));
+	v->tables = s->tables;
+	v->runs = s->runs;
+	v->levels = s->levels;
+	return s->tables && s->runs && s->levels && s->by_number && v->scratch
+		       ? 0
+		       : -1;
+}
+
+static struct lsm_key key_of(const struct buf *b)
+{
+	return (struct lsm_key){ b->data, b->len };
+}
+
+static bool is_claimed(const struct survey_facts *f, uint64_t number)
+{
+	for (size_t i = 0; i < f->n_claimed; i++)
+		if (f->claimed[i] == number)
+			return true;
+	return false;
+}
+
+static void fill_run(struct survey *s, const struct run *run, size_t *t,
+		     struct lsm_run *out, const struct survey_facts *f,
+		     uint32_t level, uint32_t index)
+{
+	*out = (struct lsm_run){ .first = *t, .n = run->n };
+	for (size_t i = 0; i < run->n; i++) {
+		const struct table_meta *m = &run->tables[i];
+		struct lsm_table *at = &s->tables[(*t)++];
+
+		*at = (struct lsm_table){
+			.number = m->number,
+			.level = level,
+			.run = index,
+			.age_first = m->age_first,
+			.age_last = m->age_last,
+			.bytes = m->bytes,
+			.entries = m->entries,
+			.tombstones = m->tombstones,
+			.oldest_tombstone_ms = m->oldest_tombstone_ms,
+			.created_ms = m->created_ms,
+			.smallest = key_of(&m->smallest),
+			.largest = key_of(&m->largest),
+			.claimed = is_claimed(f, m->number),
+		};
+		out->bytes += m->bytes;
+		out->claimed |= at->claimed;
+	}
+}
+
+static void fill(struct survey *s, const struct manifest *m,
+		 const struct survey_facts *f)
+{
+	size_t t = 0, r = 0;
+
+	for (size_t l = 0; l < m->n_levels; l++) {
+		struct lsm_level *level = &s->levels[l];
+
+		level->first = r;
+		level->n = m->levels[l].n;
+		for (size_t i = 0; i < level->n; i++, r++) {
+			fill_run(s, &m->levels[l].runs[i], &t, &s->runs[r], f,
+				 (uint32_t)l, (uint32_t)i);
+			level->bytes += s->runs[r].bytes;
+			level->claimed |= s->runs[r].claimed;
+		}
+	}
+}
+
+/* Two runs side by side: each table of `above` is told what it meets. */
+static void add_overlap(struct survey *s, const struct lsm_run *above,
+			const struct lsm_run *below)
+{
+	struct lsm_table *a = s->tables + above->first;
+	const struct lsm_table *b = s->tables + below->first;
+
+	for (size_t i = 0, j = 0; i < above->n && j < below->n;) {
+		struct slice a_end = survey_key(a[i].largest);
+		struct slice b_end = survey_key(b[j].largest);
+
+		if (slice_cmp(a_end, survey_key(b[j].smallest)) >= 0 &&
+		    slice_cmp(b_end, survey_key(a[i].smallest)) >= 0)
+			a[i].overlap_below += b[j].bytes;
+		if (slice_cmp(a_end, b_end) < 0)
+			i++;
+		else
+			j++;
+	}
+}
+
+static void fill_overlaps(struct survey *s)
+{
+	const struct lsm_view *v = &s->view;
+
+	for (size_t l = 0; l + 1 < v->n_levels; l++) {
+		size_t below = l + 1;
+
+		while (v->levels[below].n == 0)
+			below++; /* the last level has runs */
+		for (size_t i = 0; i < v->levels[l].n; i++)
+			for (size_t j = 0; j < v->levels[below].n; j++)
+				add_overlap(
+					s, &v->runs[v->levels[l].first + i],
+					&v->runs[v->levels[below].first + j]);
+	}
+}
+
+/* A heap sort: qsort() has no place for the table the indexes lead to. */
+static void sift(const struct lsm_table *t, size_t *heap, size_t at, size_t n)
+{
+	size_t moved = heap[at];
+
+	for (size_t child; (child = 2 * at + 1) < n; at = child) {
+		if (child + 1 < n &&
+		    t[heap[child + 1]].number > t[heap[child]].number)
+			child++;
+		if (t[moved].number >= t[heap[child]].number)
+			break;
+		heap[at] = heap[child];
+	}
+	heap[at] = moved;
+}
+
+static void sort_by_number(struct survey *s)
+{
+	size_t *heap = s->by_number, n = s->view.n_tables;
+
+	for (size_t i = 0; i < n; i++)
+		heap[i] = i;
+	for (size_t i = n / 2; i-- > 0;)
+		sift(s->tables, heap, i, n);
+	while (n > 1) {
+		size_t top = heap[0];
+
+		heap[0] = heap[--n];
+		heap[n] = top;
+		sift(s->tables, heap, 0, n);
+	}
+}
+
+int survey_make(struct survey *s, const struct manifest *m,
+		const struct survey_facts *facts, struct store_error *err)
+{
+	struct lsm_view *v = &s->view;
+
+	if (survey_reserve(s, m) < 0) {
+		survey_release(s);
+		return store_nomem(err);
+	}
+	fill(s, m, facts);
+	fill_overlaps(s);
+	sort_by_number(s);
+	v->max_levels = MANIFEST_MAX_LEVELS;
+	v->level0_runs = m->options.level0_runs;
+	v->level0_bytes = m->options.level0_bytes;
+	v->level_ratio = m->options.level_ratio;
+	v->table_bytes = m->options.table_bytes;
+	v->table_bytes_max = m->options.table_bytes_max;
+	v->job_bytes = m->options.job_bytes;
+	v->options = facts->options;
+	v->now_ms = facts->now_ms;
+	v->free_disk = facts->free_disk;
+	v->oldest_pin = facts->oldest_pin;
+	v->generation = m->generation;
+	v->trigger = facts->trigger;
+	return 0;
+}
+
+size_t survey_find(const struct survey *s, uint64_t number)
+{
+	size_t low = 0, high = s->view.n_tables;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (s->tables[s->by_number[mid]].number < number)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low < s->view.n_tables &&
+	    s->tables[s->by_number[low]].number == number)
+		return s->by_number[low];
+	return s->view.n_tables;
+}

@@ -1,0 +1,176 @@
+#include "lib/table.h"
+
+#include "formats/bloom.h"
+#include "lib/tablefile.h"
+
+void lookup_release(struct lookup *l)
+{
+	buf_free(&l->value);
+	table_close(l->table);
+	*l = LOOKUP_INIT;
+}
+
+uint64_t table_hash(struct slice key)
+{
+	return bloom_hash(key);
+}
+
+/* 0: the key is certainly not there; 1: perhaps. */
+static int ask_filter(struct table *t, struct window *w, uint64_t hash,
+		      struct store_error *err)
+{
+	struct block *page;
+	uint64_t n;
+	int r;
+
+	if (t->footer.filter_blocks == 0)
+		return 1;
+	COUNT(t->counters, filter_probes, 1);
+	n = bloom_block_of(hash, t->footer.filter_blocks);
+	r = table_filter_page(t, w, n / BLOOM_PAGE_BLOCKS, true, &page, err);
+	if (r < 0)
+		return r;
+	r = bloom_test_block(page->data + n % BLOOM_PAGE_BLOCKS * BLOOM_BLOCK,
+			     hash);
+	block_release(page);
+	if (r == 0)
+		COUNT(t->counters, filter_negatives, 1);
+	return r;
+}
+
+/* From the root down: the one data block that may hold `key`, or 0. */
+static int find_block(struct table *t, struct window *w, struct slice key,
+		      struct sst_place *place, struct store_error *err)
+{
+	struct block *b = NULL;
+	struct block_entry e;
+	struct slice bytes;
+	const char *why;
+	bool equal;
+	int r;
+
+	*place = t->footer.root;
+	r = table_root(t, w, &bytes, err);
+	for (uint32_t level = 0; r == 0; level++) {
+		uint64_t off = place->off;
+
+		r = block_find(bytes, key, &e, &equal, &why);
+		if (r > 0 && !block_place(&e, &place->off, &place->len)) {
+			why = "a malformed entry";
+			r = -1;
+		}
+		if (r < 0)
+			r = table_corrupt(t, off, why, err);
+		block_release(b); /* `e` is of no use any more */
+		if (r <= 0 || level + 1 == t->footer.depth)
+			return r;
+		r = table_block(t, w, *place, SST_INDEX, true, &b, err);
+		if (r == 0)
+			bytes = slice_make(b->data, b->len);
+	}
+	return r;
+}
+
+static int fill(struct table *t, struct window *w, const struct block_entry *e,
+		uint64_t off, struct lookup *l, struct store_error *err)
+{
+	struct block_chunks c;
+	int r;
+
+	l->kind = (enum entry_kind)e->kind;
+	l->expires_ms = e->expires_ms;
+	l->value_len = e->value.len;
+	l->chunked = e->chunked;
+	if (!e->chunked)
+		return buf_assign(&l->value, e->value) < 0 ? store_nomem(err)
+							   : 1;
+	if (!block_chunks(e, &c))
+		return table_corrupt(t, off, "a malformed entry", err);
+	r = table_chunkmap(t, w, &c, &l->value, err);
+	if (r < 0)
+		return r;
+	l->value_len = c.value_len;
+	l->map_off = c.map_off;
+	l->table = t;
+	table_ref(t);
+	return 1;
+}
+
+int table_get(struct table *t, struct slice key, uint64_t hash,
+	      struct lookup *l, struct store_error *err)
+{
+	struct window w = WINDOW_INIT(VIEW_PAGE);
+	struct sst_place place;
+	struct block *b = NULL;
+	struct block_entry e;
+	const char *why;
+	bool equal;
+	int r;
+
+	table_close(l->table);
+	l->table = NULL;
+	if ((r = ask_filter(t, &w, hash, err)) <= 0 ||
+	    (r = find_block(t, &w, key, &place, err)) <= 0 ||
+	    (r = table_block(t, &w, place, SST_DATA, true, &b, err)) < 0)
+		goto out;
+	r = block_find(slice_make(b->data, b->len), key, &e, &equal, &why);
+	if (r < 0)
+		r = table_corrupt(t, place.off, why, err);
+	else if (r > 0 && !equal)
+		r = 0;
+	else if (r > 0 && e.kind == BLOCK_INDEX)
+		r = table_corrupt(t, place.off, "a malformed entry", err);
+	else if (r > 0)
+		r = fill(t, &w, &e, place.off, l, err);
+out:
+	block_release(b);
+	window_release(&w);
+	return r;
+}
+
+int table_chunk(struct table *t, const struct lookup *l, uint64_t i,
+		struct buf *out, struct store_error *err)
+{
+	struct window w = WINDOW_INIT(VIEW_PAGE);
+	int r = table_chunk_read(t, &w, &l->value, l->value_len, i, out, err);
+
+	window_release(&w);
+	return r;
+}
+
+/* The properties tell the same as the footer, where both tell. */
+static const char *compare(const struct table_props *p,
+			   const struct sst_footer *f)
+{
+	if (memcmp(p->uuid, f->uuid, sizeof(p->uuid)) ||
+	    p->number != f->number || p->entries != f->entries ||
+	    p->tombstones != f->tombstones)
+		return "properties and footer disagree";
+	if (slice_cmp(buf_slice(&p->smallest), buf_slice(&p->largest)) > 0)
+		return "the smallest key is above the largest";
+	return NULL;
+}
+
+int table_props(struct table *t, struct table_props *p, struct store_error *err)
+{
+	struct window w = WINDOW_INIT(VIEW_PAGE);
+	struct sst_place place = t->footer.properties;
+	struct block *b = NULL;
+	const char *why;
+	int r;
+
+	r = table_block(t, &w, place, SST_PROPERTIES, false, &b, err);
+	if (r < 0)
+		goto out;
+	why = props_decode(slice_make(b->data, b->len), p);
+	if (!why)
+		why = compare(p, &t->footer);
+	if (why) {
+		r = table_corrupt(t, place.off, why, err);
+		table_props_release(p);
+	}
+out:
+	block_release(b);
+	window_release(&w);
+	return r;
+}

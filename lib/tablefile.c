@@ -1,0 +1,278 @@
+#include "lib/tablefile.h"
+
+#include "formats/bloom.h"
+
+_Static_assert(SST_CHUNK == CHUNK_BYTES, "one size of chunks");
+_Static_assert(BLOCK_VALUE_MAX == VALUE_INLINE_MAX, "one limit of values");
+_Static_assert(BLOCK_PUT == (int)ENTRY_PUT, "one set of kinds");
+_Static_assert(BLOCK_DELETE == (int)ENTRY_DELETE, "one set of kinds");
+
+int table_corrupt(const struct table *t, uint64_t off, const char *why,
+		  struct store_error *err)
+{
+	return store_corrupt(err, t->view.dir->path, t->view.name, off, why);
+}
+
+static int open_file(struct table **out, const struct dir *dir,
+		     const char *name, struct cache *cache,
+		     struct counters *counters, struct store_error *err)
+{
+	uint8_t bytes[SST_FOOTER];
+	struct table *t = NULL;
+	uint64_t size;
+	const char *why;
+	int fd, r;
+
+	fd = os_open(dir, name, O_RDONLY, 0, err);
+	if (fd < 0)
+		return fd;
+	if ((r = os_size(fd, &size, dir, name, err)) < 0)
+		goto out;
+	if (size < SST_FOOTER) {
+		r = store_corrupt(err, dir->path, name, size,
+				  "too short for a table");
+		goto out;
+	}
+	if ((r = os_read(fd, bytes, SST_FOOTER, size - SST_FOOTER, dir, name,
+			 err)) < 0)
+		goto out;
+	t = calloc(1, sizeof(*t));
+	if (!t) {
+		r = store_nomem(err);
+		goto out;
+	}
+	why = sst_footer_decode(bytes, size, &t->footer);
+	if (why) {
+		r = store_corrupt(err, dir->path, name, size - SST_FOOTER, why);
+		goto out;
+	}
+	view_init(&t->view, fd, dir, name, size);
+	fd = -1;
+	t->size = size;
+	t->cache = cache;
+	t->counters = counters;
+	atomic_init(&t->refs, 1);
+	atomic_init(&t->root, NULL);
+	COUNT(counters, tables_opened, 1);
+	*out = t;
+	t = NULL;
+out:
+	free(t);
+	os_close(fd);
+	return r;
+}
+
+int table_open(struct table **out, const struct dir *dir, uint64_t number,
+	       struct cache *cache, struct counters *counters,
+	       struct store_error *err)
+{
+	char name[NAME_SIZE];
+	int r;
+
+	name_make(name, FILE_SST, number);
+	r = open_file(out, dir, name, cache, counters, err);
+	if (r == 0 && (*out)->footer.number != number) {
+		r = table_corrupt(*out, (*out)->size - SST_FOOTER,
+				  "the footer has another table's number", err);
+		table_close(*out);
+		*out = NULL;
+	}
+	return r;
+}
+
+int table_open_name(struct table **out, const struct dir *dir, const char *name,
+		    struct store_error *err)
+{
+	return open_file(out, dir, name, NULL, NULL, err);
+}
+
+void table_ref(struct table *t)
+{
+	atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+}
+
+void table_close(struct table *t)
+{
+	if (!t ||
+	    atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	block_release(atomic_load(&t->root));
+	view_close(&t->view);
+	free(t);
+}
+
+uint64_t table_size(const struct table *t)
+{
+	return t->size;
+}
+
+int table_stored(struct table *t, struct window *w, struct sst_place place,
+		 enum sst_kind kind, struct sst_block *b,
+		 struct store_error *err)
+{
+	struct slice stored;
+	const char *why;
+	int r;
+
+	if (place.len > sst_decoded_max(kind) + SST_TRAILER)
+		return table_corrupt(t, place.off,
+				     "a block with an impossible length", err);
+	r = view_read(&t->view, w, place.off, place.len, t->size, &stored, err);
+	if (r < 0)
+		return r;
+	why = sst_block_check(stored, kind, t->footer.salt, place.off, b);
+	if (why)
+		return table_corrupt(t, place.off, why, err);
+	COUNT(t->counters, blocks_read, 1);
+	return 0;
+}
+
+int table_decode(const struct table *t, struct sst_place place,
+		 const struct sst_block *b, uint8_t *out,
+		 struct store_error *err)
+{
+	if (codec_unpack(b->codec, b->payload, out, b->decoded))
+		return 0;
+	return table_corrupt(t, place.off, "a block that does not decompress",
+			     err);
+}
+
+/* The cached block at `off`, or NULL. */
+static struct block *from_cache(struct table *t, uint64_t off, bool cached)
+{
+	struct block *b = NULL;
+
+	if (cached && t->cache)
+		b = cache_get(t->cache, t->footer.number, off);
+	if (b)
+		COUNT(t->counters, cache_hits, 1);
+	return b;
+}
+
+int table_block(struct table *t, struct window *w, struct sst_place place,
+		enum sst_kind kind, bool cached, struct block **out,
+		struct store_error *err)
+{
+	struct block *b = from_cache(t, place.off, cached);
+	struct sst_block stored;
+	int r;
+
+	if (b) {
+		*out = b;
+		return 0;
+	}
+	r = table_stored(t, w, place, kind, &stored, err);
+	if (r < 0)
+		return r;
+	b = block_new(stored.decoded);
+	if (!b)
+		return store_nomem(err);
+	r = table_decode(t, place, &stored, b->data, err);
+	if (r < 0) {
+		block_release(b);
+		return r;
+	}
+	if (cached && t->cache)
+		cache_put(t->cache, t->footer.number, place.off, b);
+	*out = b;
+	return 0;
+}
+
+int table_root(struct table *t, struct window *w, struct slice *out,
+	       struct store_error *err)
+{
+	struct block *b = atomic_load_explicit(&t->root, memory_order_acquire);
+	struct block *none = NULL;
+	int r;
+
+	if (!b) {
+		r = table_block(t, w, t->footer.root, SST_INDEX, false, &b,
+				err);
+		if (r < 0)
+			return r;
+		/* of two threads that read it, one keeps its copy for both */
+		if (!atomic_compare_exchange_strong(&t->root, &none, b)) {
+			block_release(b);
+			b = none;
+		}
+	}
+	*out = slice_make(b->data, b->len);
+	return 0;
+}
+
+int table_filter_page(struct table *t, struct window *w, uint64_t p,
+		      bool cached, struct block **out, struct store_error *err)
+{
+	uint64_t off = t->footer.filter_off + p * BLOOM_PAGE;
+	struct block *b = from_cache(t, off, cached);
+	struct slice page;
+	int r;
+
+	if (b) {
+		*out = b;
+		return 0;
+	}
+	r = view_read(&t->view, w, off,
+		      bloom_page_len(t->footer.filter_blocks, p), t->size,
+		      &page, err);
+	if (r < 0)
+		return r;
+	if (!bloom_page_check(page, p, t->footer.salt))
+		return table_corrupt(t, off, "bad checksum of a filter page",
+				     err);
+	COUNT(t->counters, blocks_read, 1);
+	b = block_new(page.len);
+	if (!b)
+		return store_nomem(err);
+	memcpy(b->data, page.data, page.len);
+	if (cached && t->cache)
+		cache_put(t->cache, t->footer.number, off, b);
+	*out = b;
+	return 0;
+}
+
+int table_chunkmap(struct table *t, struct window *w,
+		   const struct block_chunks *c, struct buf *out,
+		   struct store_error *err)
+{
+	struct sst_place place = { c->map_off, c->map_len };
+	struct block *map;
+	int r;
+
+	r = table_block(t, w, place, SST_CHUNKMAP, false, &map, err);
+	if (r < 0)
+		return r;
+	r = sst_chunkmap_decode(slice_make(map->data, map->len), c->value_len,
+				c->map_off, out);
+	block_release(map);
+	if (r == -2)
+		return store_nomem(err);
+	return r < 0 ? table_corrupt(t, place.off, "a malformed chunk map", err)
+		     : 0;
+}
+
+int table_chunk_read(struct table *t, struct window *w,
+		     const struct buf *offsets, uint64_t value_len, uint64_t i,
+		     struct buf *out, struct store_error *err)
+{
+	struct sst_place place;
+	struct sst_block b;
+	int r;
+
+	if (i >= sst_chunk_count(value_len))
+		return store_fail(err, STORE_EINVAL, "chunk past the value");
+	place = sst_chunk_place(offsets, i);
+	r = table_stored(t, w, place, SST_CHUNKS, &b, err);
+	if (r < 0)
+		return r;
+	if (b.decoded != sst_chunk_len(value_len, i))
+		return table_corrupt(t, place.off, "a chunk of another length",
+				     err);
+	buf_clear(out);
+	if (buf_reserve(out, b.decoded) < 0)
+		return store_nomem(err);
+	r = table_decode(t, place, &b, out->data, err);
+	if (r == 0)
+		out->len = b.decoded;
+	return r;
+}

@@ -1,0 +1,63 @@
+/*
+ * tablefile.h - the inside of an open table: its footer, and reading single
+ * blocks of it.  Shared by what looks up (table.c), iterates (tableiter.c)
+ * and walks the whole file (tablewalk.c); nobody else includes it.
+ *
+ * Everything here may be called by many threads; a window belongs to one.
+ */
+#ifndef LIB_TABLEFILE_H
+#define LIB_TABLEFILE_H
+
+#include "formats/block.h"
+#include "formats/sstable.h"
+#include "lib/table.h"
+#include "lib/view.h"
+
+struct table {
+	struct view view;
+	uint64_t size;
+	struct sst_footer footer;
+	struct cache *cache;	   /* or NULL */
+	struct counters *counters; /* or NULL */
+	atomic_uint refs;
+	_Atomic(struct block *) root; /* kept from its first use on */
+};
+
+/* STORE_ECORRUPT, naming the table's file. */
+int table_corrupt(const struct table *t, uint64_t off, const char *why,
+		  struct store_error *err);
+
+/* Read a stored block and check it; b->payload is valid like view_read()'s. */
+int table_stored(struct table *t, struct window *w, struct sst_place place,
+		 enum sst_kind kind, struct sst_block *b,
+		 struct store_error *err);
+/* Decode it to `out`, b->decoded bytes. */
+int table_decode(const struct table *t, struct sst_place place,
+		 const struct sst_block *b, uint8_t *out,
+		 struct store_error *err);
+
+/*
+ * A decoded block with a reference for the caller, from the cache if `cached`
+ * and there is one.
+ */
+int table_block(struct table *t, struct window *w, struct sst_place place,
+		enum sst_kind kind, bool cached, struct block **out,
+		struct store_error *err);
+/* The root of the index, borrowed for as long as the table is open. */
+int table_root(struct table *t, struct window *w, struct slice *out,
+	       struct store_error *err);
+
+/* Page `p` of the filter, checked, with a reference for the caller. */
+int table_filter_page(struct table *t, struct window *w, uint64_t p,
+		      bool cached, struct block **out, struct store_error *err);
+
+/* The offsets of a value's chunks (sst_chunk_place()), replacing `out`. */
+int table_chunkmap(struct table *t, struct window *w,
+		   const struct block_chunks *c, struct buf *out,
+		   struct store_error *err);
+/* Chunk `i` of such a value, decoded, replacing `out`. */
+int table_chunk_read(struct table *t, struct window *w,
+		     const struct buf *offsets, uint64_t value_len, uint64_t i,
+		     struct buf *out, struct store_error *err);
+
+#endif

@@ -1,0 +1,106 @@
+#include "lib/tableout.h"
+
+#define WRITE_BYTES (256u << 10)
+
+int tableout_open(struct tableout *o, const struct dir *dir, uint64_t number,
+		  enum codec codec, mode_t mode, struct counters *counters,
+		  struct store_error *err)
+{
+	int r;
+
+	o->dir = dir;
+	o->counters = counters;
+	o->fd = -1;
+	o->sum = XXH3_createState();
+	name_make(o->name, FILE_SST, number);
+	name_make(o->tmp, FILE_SST_TMP, number);
+	if (packer_init(&o->packer, codec) < 0 || !o->sum ||
+	    buf_reserve(&o->pending, WRITE_BYTES) < 0) {
+		r = store_nomem(err);
+		goto out;
+	}
+	XXH3_64bits_reset(o->sum);
+	if (os.random(&o->salt, sizeof(o->salt)) < 0) {
+		r = store_fail(err, STORE_ESYSTEM, "no random bytes");
+		goto out;
+	}
+	r = os_open(dir, o->tmp, O_WRONLY | O_CREAT | O_EXCL, mode, err);
+	if (r < 0)
+		goto out;
+	o->fd = r;
+	return 0;
+out:
+	tableout_release(o);
+	return r;
+}
+
+void tableout_release(struct tableout *o)
+{
+	os_close(o->fd);
+	o->fd = -1;
+	packer_release(&o->packer);
+	buf_free(&o->pending);
+	XXH3_freeState(o->sum);
+	o->sum = NULL;
+}
+
+void tableout_abort(struct tableout *o)
+{
+	os_unlink(o->dir, o->tmp, NULL);
+}
+
+int tableout_finish(struct tableout *o, struct store_error *err)
+{
+	int r;
+
+	if ((r = tableout_drain(o, err)) < 0 ||
+	    (r = os_sync(o->fd, false, o->dir, o->tmp, err)) < 0)
+		return r;
+	return os_rename(o->dir, o->tmp, o->name, err);
+}
+
+int tableout_drain(struct tableout *o, struct store_error *err)
+{
+	int r = os_write(o->fd, o->pending.data, o->pending.len, o->off, o->dir,
+			 o->tmp, err);
+
+	if (r < 0)
+		return r;
+	XXH3_64bits_update(o->sum, o->pending.data, o->pending.len);
+	COUNT(o->counters, bytes_written, o->pending.len);
+	o->off += o->pending.len;
+	buf_clear(&o->pending);
+	return 0;
+}
+
+int tableout_flow(struct tableout *o, struct store_error *err)
+{
+	return o->pending.len < WRITE_BYTES ? 0 : tableout_drain(o, err);
+}
+
+int tableout_block(struct tableout *o, struct slice payload, enum sst_kind kind,
+		   struct sst_place *place, struct store_error *err)
+{
+	place->off = tableout_end(o);
+	if (payload.len > sst_decoded_max(kind))
+		return store_fail(err, STORE_EBUG, "%s: a %s block too long",
+				  o->tmp, sst_kind_name(kind));
+	if (sst_block_append(&o->pending, &o->packer, payload, kind, o->salt,
+			     place->off) < 0)
+		return store_nomem(err);
+	place->len = (uint32_t)(tableout_end(o) - place->off);
+	return tableout_flow(o, err);
+}
+
+int tableout_writer(struct tableout *o, struct block_writer *w,
+		    enum sst_kind kind, struct sst_place *place,
+		    struct store_error *err)
+{
+	int r;
+
+	if (block_writer_end(w) < 0)
+		return store_nomem(err);
+	r = tableout_block(o, buf_slice(&w->bytes), kind, place, err);
+	block_writer_clear(w);
+	return r;
+}

@@ -1,0 +1,299 @@
+#include "lib/trust.h"
+
+#include "lib/rebuild.h"
+
+#include <errno.h>
+#include <sched.h>
+
+bool trust_match(const struct store *db, const struct token *t, uint64_t magic,
+		 const struct os_place *at, uint64_t salt)
+{
+	uint32_t version = magic == STATE_MAGIC ? STATE_VERSION : IDX_VERSION;
+
+	if (!token_ok(t, magic, version) || t->dev != at->dev ||
+	    t->inode != at->inode || t->salt != salt ||
+	    (db->uuid_known && memcmp(t->uuid, db->uuid, sizeof(t->uuid))))
+		return false;
+	for (uint32_t i = 0; i < t->n_pairs; i++)
+		if (t->pairs[i].mount == db->place.mount &&
+		    !memcmp(t->pairs[i].boot, db->boot, sizeof(db->boot)))
+			return true;
+	return false;
+}
+
+static int place_of(struct living *l, struct os_place *at,
+		    struct store_error *err)
+{
+	if (os.place(l->view.fd, at) == 0)
+		return 0;
+	return store_fail_errno(err, l->view.dir->path, l->view.name, "statx",
+				errno);
+}
+
+/* STATE's token, and whether it is ours.  1, 0, or an error. */
+static int state_trusted(struct store *db, struct token *t,
+			 struct store_error *err)
+{
+	bool cached;
+	int r;
+
+	memset(t, 0, sizeof(*t));
+	if (!db->state_open) {
+		r = rebuild_open_state(db, false, err);
+		if (r < 0)
+			return r;
+		if (!db->state_open)
+			return 0;
+	}
+	r = place_of(&db->state, &db->place, err);
+	if (r == 0)
+		r = living_token(&db->state, t, !db->place.unique, &cached,
+				 err);
+	if (r < 0)
+		return r;
+	if (!cached || !trust_match(db, t, STATE_MAGIC, &db->place, STATE_SALT))
+		return 0;
+	memcpy(db->uuid, t->uuid, sizeof(db->uuid));
+	db->uuid_known = true;
+	return 1;
+}
+
+int trust_tree(struct store *db, struct memtable *m, struct store_error *err)
+{
+	struct os_place at;
+	struct token t;
+	bool cached;
+	int r;
+
+	r = place_of(&m->tree, &at, err);
+	if (r == 0)
+		r = living_token(&m->tree, &t, false, &cached, err);
+	if (r < 0)
+		return r;
+	return trust_match(db, &t, IDX_MAGIC, &at, m->salt);
+}
+
+int trust_new_tree(struct store *db, uint64_t number, uint64_t salt,
+		   struct store_error *err)
+{
+	struct slot commit = { .v[COMMIT_LOG_BYTES] = WAL_HEADER,
+			       .v[COMMIT_NODES] = NODE_FIRST,
+			       .v[COMMIT_CHAIN] = salt };
+	struct slot sync = { .v[SYNC_LENGTH] = WAL_HEADER };
+	struct os_place at;
+	struct living tree;
+	struct token t;
+	char name[NAME_SIZE];
+	bool cached;
+	int r;
+
+	name_make(name, FILE_IDX, number);
+	/* A left-over of this number would be of a log that never was. */
+	r = os_unlink(&db->dir, name, err);
+	if (r < 0)
+		return r;
+	r = living_open(&tree, &db->dir, name, true, true, 0, err);
+	if (r < 0)
+		return r;
+	r = living_token(&db->state, &t, false, &cached, err);
+	if (r == 0)
+		r = place_of(&tree, &at, err);
+	if (r == 0)
+		r = living_publish(&tree, IDX_COMMIT_OFF, &commit, err);
+	if (r == 0)
+		r = living_publish(&tree, IDX_SYNC_OFF, &sync, err);
+	if (r == 0) {
+		t.magic = IDX_MAGIC;
+		t.version = IDX_VERSION;
+		t.dev = at.dev;
+		t.inode = at.inode;
+		t.salt = salt;
+		r = living_write_token(&tree, &t, err);
+	}
+	living_close(&tree);
+	if (r < 0)
+		os_unlink(&db->dir, name, NULL);
+	return r;
+}
+
+/* Our pair into a token that lacks it; the oldest makes room. */
+static int add_pair(struct store *db, struct living *l, struct token *t,
+		    struct store_error *err)
+{
+	if (t->n_pairs == STATE_PAIRS) {
+		memmove(&t->pairs[0], &t->pairs[1],
+			sizeof(t->pairs[0]) * (STATE_PAIRS - 1));
+		t->n_pairs--;
+	}
+	memcpy(t->pairs[t->n_pairs].boot, db->boot, sizeof(db->boot));
+	t->pairs[t->n_pairs].mount = db->place.mount;
+	t->n_pairs++;
+	return living_write_token(l, t, err);
+}
+
+/*
+ * E4: somebody alive vouches for the files, reached through another mount:
+ * add our pair, to the trees first, so that a token in STATE speaks for all.
+ */
+static int vouch(struct store *db, struct token *state, struct store_error *err)
+{
+	struct slot s;
+	struct buf text = BUF_INIT;
+	struct manifest m = MANIFEST_INIT;
+	int r;
+
+	r = living_read(&db->state, STATE_GENERATION_OFF, &s, err);
+	if (r == 0)
+		r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES,
+				 &text, err);
+	if (r == 0)
+		r = manifest_parse(&m, buf_slice(&text), db->dir.path,
+				   NAME_MANIFEST, err);
+	for (size_t i = 0; r == 0 && i < m.n_logs; i++) {
+		struct living tree;
+		struct token t;
+		char name[NAME_SIZE];
+		bool cached;
+
+		name_make(name, FILE_IDX, m.logs[i].number);
+		r = living_open(&tree, &db->dir, name, true, false, 0, err);
+		if (r < 0)
+			break;
+		r = living_token(&tree, &t, false, &cached, err);
+		if (r == 0 && !token_ok(&t, IDX_MAGIC, IDX_VERSION))
+			r = store_corrupt(err, db->dir.path, name, TOKEN_OFF,
+					  "tree damaged while in use");
+		if (r == 0)
+			r = add_pair(db, &tree, &t, err);
+		living_close(&tree);
+	}
+	if (r == 0)
+		r = add_pair(db, &db->state, state, err);
+	manifest_release(&m);
+	buf_free(&text);
+	return r;
+}
+
+/*
+ * E2 to E4 under WRITE and MANIFEST: 1 entered, 0 start over.  With
+ * `distrust`, a token that matches is not enough.
+ */
+static int enter_locked(struct store *db, bool distrust,
+			struct store_error *err)
+{
+	struct token t;
+	int trusted, r;
+
+	r = lock_alive_try_exclusive(&db->lock, err);
+	if (r < 0)
+		return r;
+	trusted = state_trusted(db, &t, err);
+	if (trusted < 0) {
+		if (r == 1)
+			lock_alive_release(&db->lock);
+		return trusted;
+	}
+	if (r == 1) {
+		if (!trusted || distrust) {
+			r = rebuild(db, err);
+			if (r < 0) {
+				lock_alive_release(&db->lock);
+				return r;
+			}
+		}
+		r = lock_alive_share(&db->lock, err);
+		return r < 0 ? r : 1;
+	}
+	/* A rebuild that broke off: who holds ALIVE is only looking. */
+	if (!token_ok(&t, STATE_MAGIC, STATE_VERSION) || t.n_pairs == 0)
+		return 0;
+	if (distrust)
+		return store_corrupt(err, db->dir.path, NAME_STATE, TOKEN_OFF,
+				     "a tree is missing or damaged while other "
+				     "processes use the store; end them and "
+				     "try again");
+	if (!trusted) {
+		r = vouch(db, &t, err);
+		if (r < 0)
+			return r;
+	}
+	r = lock_alive_share(&db->lock, err);
+	return r < 0 ? r : 1;
+}
+
+/* E1: trusted, ALIVE taken, trusted still: 1; else 0 and nothing is held. */
+static int enter_trusting(struct store *db, struct store_error *err)
+{
+	struct token t;
+	int r;
+
+	r = state_trusted(db, &t, err);
+	if (r <= 0)
+		return r;
+	r = lock_alive(&db->lock, err);
+	if (r < 0)
+		return r;
+	r = state_trusted(db, &t, err);
+	if (r <= 0)
+		lock_alive_release(&db->lock);
+	return r;
+}
+
+static int enter_rebuilding(struct store *db, bool distrust,
+			    struct store_error *err)
+{
+	int r = lock_acquire(&db->lock, ROLE_WRITE, err);
+
+	if (r < 0)
+		return r;
+	r = lock_acquire(&db->lock, ROLE_MANIFEST, err);
+	if (r == 0) {
+		r = enter_locked(db, distrust, err);
+		lock_release(&db->lock, ROLE_MANIFEST);
+	}
+	lock_release(&db->lock, ROLE_WRITE);
+	return r;
+}
+
+int trust_enter(struct store *db, bool distrust, struct store_error *err)
+{
+	struct store_error e = STORE_ERROR_INIT;
+	int r;
+
+	if (os.boot_id(db->boot) < 0)
+		return store_fail_errno(err, NULL,
+					"/proc/sys/kernel/random/boot_id",
+					"read", errno);
+	for (;;) {
+		r = distrust ? 0 : enter_trusting(db, &e);
+		if (r == 0 && db->lock.writable)
+			r = enter_rebuilding(db, distrust, &e);
+		else if (r == 0)
+			r = STORE_EACCESS;
+		if (r != 0)
+			break;
+		sched_yield();
+	}
+	if (r == 1) {
+		db->alive = true;
+		return 0;
+	}
+	/*
+	 * A reader can do without: it builds in its own memory what it may
+	 * not, or cannot, repair.  A damaged store stays damaged.
+	 */
+	if (db->write || r == STORE_ECORRUPT || r == STORE_EBUSY) {
+		if (err && err->code == 0)
+			*err = e;
+		return r;
+	}
+	db->private = true;
+	return 0;
+}
+
+void trust_leave(struct store *db)
+{
+	if (db->alive)
+		lock_alive_release(&db->lock);
+	db->alive = false;
+}

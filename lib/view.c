@@ -1,0 +1,123 @@
+#include "lib/view.h"
+
+void view_init(struct view *v, int fd, const struct dir *dir, const char *name,
+	       uint64_t map_bytes)
+{
+	v->fd = fd;
+	v->dir = dir;
+	memcpy(v->name, name, strnlen(name, NAME_SIZE - 1));
+	v->name[strnlen(name, NAME_SIZE - 1)] = '\0';
+	v->map_bytes = map_bytes;
+	atomic_init(&v->map, NULL);
+	atomic_init(&v->reads, 0);
+}
+
+void view_memory(struct view *v, uint8_t *data, uint64_t len,
+		 const struct dir *dir, const char *name)
+{
+	view_init(v, -1, dir, name, len);
+	atomic_store(&v->map, data);
+}
+
+void view_close(struct view *v)
+{
+	const uint8_t *map = atomic_load(&v->map);
+
+	if (map && v->fd < 0)
+		free((void *)(uintptr_t)map);
+	else if (map)
+		os.unmap((void *)(uintptr_t)map, (size_t)v->map_bytes);
+	atomic_store(&v->map, NULL);
+	os_close(v->fd);
+	v->fd = -1;
+}
+
+void view_map(struct view *v, bool populate)
+{
+	const uint8_t *none = NULL;
+	const uint8_t *map;
+
+	if (!v->map_bytes || atomic_load(&v->map))
+		return;
+	map = os.map(v->fd, (size_t)v->map_bytes, populate);
+	/* Two threads may both have mapped: the loser takes its own away. */
+	if (map && !atomic_compare_exchange_strong(&v->map, &none, map))
+		os.unmap((void *)(uintptr_t)map, (size_t)v->map_bytes);
+}
+
+void view_count(struct view *v)
+{
+	if (atomic_fetch_add_explicit(&v->reads, 1, memory_order_relaxed) ==
+	    VIEW_MAP_AFTER)
+		view_map(v, false);
+}
+
+void window_release(struct window *w)
+{
+	free(w->data);
+	*w = WINDOW_INIT(w->ahead);
+}
+
+/* Fill the window so that it holds [off, off + len), len > 0. */
+static int window_fill(struct view *v, struct window *w, uint64_t off,
+		       size_t len, uint64_t limit, struct store_error *err)
+{
+	uint64_t start = off / VIEW_PAGE * VIEW_PAGE;
+	uint64_t end = start + w->ahead;
+	size_t got;
+	int r;
+
+	if (end < off + len)
+		end = off + len;
+	if (end > limit)
+		end = limit;
+	if (end - start > w->cap) {
+		uint8_t *p = realloc(w->data, (size_t)(end - start));
+
+		if (!p)
+			return store_nomem(err);
+		w->data = p;
+		w->cap = (size_t)(end - start);
+	}
+	w->len = 0;
+	r = os_read_some(v->fd, w->data, (size_t)(end - start), start, &got,
+			 v->dir, v->name, err);
+	if (r < 0)
+		return r;
+	if (start + got < off + len)
+		return store_corrupt(err, v->dir->path, v->name, start + got,
+				     "the file ends early");
+	w->off = start;
+	w->len = got;
+	w->owner = v;
+	return 0;
+}
+
+int view_read(struct view *v, struct window *w, uint64_t off, size_t len,
+	      uint64_t limit, struct slice *out, struct store_error *err)
+{
+	const uint8_t *map;
+	uint64_t end;
+	int r;
+
+	if (__builtin_add_overflow(off, (uint64_t)len, &end) || end > limit)
+		return store_corrupt(err, v->dir->path, v->name, off,
+				     "points beyond the end");
+	if (len == 0) {
+		*out = SLICE_NULL;
+		return 0;
+	}
+	map = atomic_load_explicit(&v->map, memory_order_acquire);
+	if (map && end <= v->map_bytes) {
+		*out = slice_make(map + off, len);
+		return 0;
+	}
+	if (w->owner != v || off < w->off || end > w->off + w->len) {
+		r = window_fill(v, w, off, len, limit, err);
+		if (r < 0)
+			return r;
+		view_count(v);
+	}
+	*out = slice_make(w->data + (off - w->off), len);
+	return 0;
+}

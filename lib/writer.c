@@ -1,0 +1,282 @@
+#include "lib/writer.h"
+
+#include "lib/flush.h"
+#include "lib/install.h"
+#include "lib/number.h"
+#include "lib/sync.h"
+#include "lib/trust.h"
+#include "lib/wal.h"
+
+#include <errno.h>
+
+/* Draw a number and make a log and its tree: R1. */
+static int make_log(struct store *db, uint64_t *number, struct store_error *err)
+{
+	struct wal_header h;
+	char name[NAME_SIZE];
+	int r;
+
+	r = number_draw(db, number, err);
+	if (r < 0)
+		return r;
+	memcpy(h.uuid, db->uuid, sizeof(h.uuid));
+	h.number = *number;
+	if (os.random(&h.salt, sizeof(h.salt)) < 0)
+		r = store_fail_errno(err, NULL, "getrandom", "salt", errno);
+	if (r == 0)
+		r = wal_create(&db->dir, &h, err);
+	if (r == 0) {
+		r = trust_new_tree(db, h.number, h.salt, err);
+		if (r < 0) {
+			name_make(name, FILE_WAL, h.number);
+			os_unlink(&db->dir, name, NULL);
+		}
+	}
+	if (r < 0)
+		lock_unclaim(&db->lock, *number);
+	return r;
+}
+
+/* The log was not installed: nobody has seen it. */
+static void unmake_log(struct store *db, uint64_t number)
+{
+	char name[NAME_SIZE];
+
+	name_make(name, FILE_WAL, number);
+	os_unlink(&db->dir, name, NULL);
+	name_make(name, FILE_IDX, number);
+	os_unlink(&db->dir, name, NULL);
+}
+
+struct rotation {
+	uint64_t old; /* 0: none */
+	uint64_t length, chain;
+	uint64_t new;
+	/* healing: the old log's contents as tables, in the same install */
+	bool heal;
+	const struct table_meta *tables;
+	size_t n;
+};
+
+static int rotate_edit(struct manifest *m, void *ctx, struct store_error *err)
+{
+	struct rotation *x = ctx;
+	const struct log_meta *active = manifest_active_log(m);
+	int r = 0;
+
+	/* Only WRITE's holder rotates; what else is named here is a bug. */
+	if ((active ? active->number : 0) != x->old)
+		return store_fail(err, STORE_EBUG,
+				  "rotation: another log is active");
+	if (x->heal && m->logs[0].number != x->old)
+		return 1;
+	if (x->heal) {
+		r = manifest_remove_log(m, x->old, err);
+		if (r == 0)
+			r = manifest_add_run(m, 0, x->tables, x->n, err);
+		for (size_t i = 0; i < x->n; i++)
+			m->flushed_bytes += x->tables[i].bytes;
+	} else if (x->old) {
+		r = manifest_seal_log(m, x->old, x->length, x->chain, err);
+	}
+	if (r == 0)
+		r = manifest_add_log(m, x->new, err);
+	return r;
+}
+
+/* Make and install the new log. */
+static int install_rotation(struct store *db, struct rotation *x,
+			    struct store_error *err)
+{
+	int r = make_log(db, &x->new, err);
+
+	if (r < 0)
+		return r;
+	r = install(db, rotate_edit, x, err);
+	if (r != 0 && !install_pending(db))
+		unmake_log(db, x->new);
+	lock_unclaim(&db->lock, x->new);
+	return r;
+}
+
+static int renew(struct store *db, struct generation **g,
+		 struct store_error *err)
+{
+	generation_close(*g);
+	*g = NULL;
+	return generation_current(db, g, err);
+}
+
+int writer_rotate(struct store *db, struct generation **g,
+		  struct store_error *err)
+{
+	struct memtable *m = generation_active(*g);
+	struct rotation x = { 0 };
+	struct root at;
+	int r;
+
+	if (m) {
+		r = memtable_root(m, &at, err);
+		if (r < 0)
+			return r;
+		if (at.log_bytes <= WAL_HEADER)
+			return 0;
+		/* R0: what survives a crash must be a prefix. */
+		r = sync_wait(db, m, at.log_bytes, err);
+		if (r != 0)
+			return r;
+		x.old = m->number;
+		x.length = at.log_bytes;
+		x.chain = at.chain;
+	}
+	r = install_rotation(db, &x, err);
+	return r < 0 ? r : renew(db, g, err);
+}
+
+/* The poisoned log's batches, every checksum verified, as tables. */
+static int heal_log(struct store *db, struct generation *g, struct memtable *m,
+		    struct store_error *err)
+{
+	const struct log_meta *meta = &g->v.logs[g->n_logs - 1];
+	struct rotation x = { .old = m->number, .heal = true };
+	struct table_meta *tables = NULL;
+	struct store_error cut_err = STORE_ERROR_INIT;
+	struct memtable *copy = NULL;
+	struct root at;
+	struct slot s;
+	bool cut = false;
+	int r;
+
+	r = memtable_root(m, &at, err);
+	if (r == 0)
+		r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
+	if (r == 0)
+		r = memtable_open_prefix(&copy, &db->dir, db->uuid, meta,
+					 at.log_bytes, s.v[SYNC_LENGTH], &cut,
+					 err);
+	if (r < 0)
+		return r;
+	if (cut) {
+		store_fail(&cut_err, STORE_ECORRUPT,
+			   "%s/%s: a failed sync lost unacknowledged writes",
+			   db->dir.path, m->log.name);
+		store_warn(db, &cut_err);
+	}
+	r = flush_build(db, copy, &copy->fixed, &g->v.options, &tables, &x.n,
+			err);
+	if (r == 0) {
+		x.tables = tables;
+		r = install_rotation(db, &x, err);
+		if (r > 0)
+			r = store_fail(err, STORE_EBUG,
+				       "healing: an older log is left");
+		flush_discard(db, tables, x.n,
+			      r != 0 && !install_pending(db));
+	}
+	memtable_close(copy);
+	return r;
+}
+
+/* 0 healed; 1: log *busy is claimed by another, wait for it without WRITE. */
+static int heal(struct store *db, struct generation **g, uint64_t *busy,
+		struct store_error *err)
+{
+	int r;
+
+	/* Age order: what is older must be a table first. */
+	while ((r = flush_oldest(db, busy, err)) == 1)
+		;
+	if (r != 0)
+		return r < 0 ? r : 1;
+	r = renew(db, g, err);
+	if (r == 0)
+		r = heal_log(db, *g, generation_active(*g), err);
+	return r < 0 ? r : renew(db, g, err);
+}
+
+/* W3: a writer died between append and publish. */
+static int cut_back(struct store *db, struct memtable *m,
+		    struct store_error *err)
+{
+	struct root at;
+	uint64_t size;
+	int r;
+
+#ifdef MUTANT_no_tail_repair
+	return 0;
+#endif
+	r = memtable_root(m, &at, err);
+	if (r == 0)
+		r = os_size(m->log.fd, &size, &db->dir, m->log.name, err);
+	if (r < 0)
+		return r;
+	if (size < at.log_bytes)
+		return store_corrupt(err, db->dir.path, m->log.name, size,
+				     "is shorter than what was published");
+	if (size > at.log_bytes &&
+	    os.ftruncate(m->log.fd, (off_t)at.log_bytes) < 0)
+		return store_fail_errno(err, db->dir.path, m->log.name,
+					"truncate", errno);
+	return 0;
+}
+
+/* W2 and W3 under WRITE: 0 ready, 1 wait for log *busy and come again. */
+static int prepare(struct store *db, struct generation **g, uint64_t *busy,
+		   struct store_error *err)
+{
+	struct memtable *m;
+	int r;
+
+	r = install_settle(db, err);
+	if (r == 0)
+		r = generation_current(db, g, err);
+	if (r < 0)
+		return r;
+	m = generation_active(*g);
+	if (!m)
+		return 0;
+	r = sync_poisoned(db, m, err);
+	if (r == 1)
+		return heal(db, g, busy, err);
+	return r < 0 ? r : cut_back(db, m, err);
+}
+
+int writer_enter(struct store *db, struct generation **g,
+		 struct store_error *err)
+{
+	uint64_t busy = 0;
+	int r;
+
+	if (!db->write)
+		return store_fail(err, STORE_EACCESS,
+				  "%s: the store was opened for reading only",
+				  db->dir.path);
+	for (;;) {
+		*g = NULL;
+#ifndef MUTANT_state_before_lock
+		r = lock_acquire(&db->lock, ROLE_WRITE, err);
+		if (r < 0)
+			return r;
+		hint_write(db, ROLE_WRITE);
+		r = prepare(db, g, &busy, err);
+#else
+		r = generation_current(db, g, err);
+		if (r == 0)
+			r = lock_acquire(&db->lock, ROLE_WRITE, err);
+#endif
+		if (r == 0)
+			return 0;
+		writer_leave(db, *g);
+		if (r < 0)
+			return r;
+		r = lock_claim_wait(&db->lock, busy, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+void writer_leave(struct store *db, struct generation *g)
+{
+	lock_release(&db->lock, ROLE_WRITE);
+	generation_close(g);
+}

@@ -1,0 +1,190 @@
+/*
+ * strategy.h - the whole ABI between lsm-compact and a compaction strategy.
+ *
+ * A strategy is a pure function from a view of the tree to a plan.  It is a
+ * shared object lsm-strategy-NAME.so with one exported data symbol,
+ * `lsm_strategy`.  It does no I/O, takes no lock, allocates nothing, starts
+ * nothing, keeps no state: the same view gives the same plan.  The engine
+ * validates every job before it touches a byte, so a wrong plan is refused
+ * and loses nothing; but a plugin runs inside the process that loads it, and
+ * installing one is running its code.
+ *
+ * This header needs nothing but the C library and compiles alone.  The manual
+ * page is lsm-strategies(7).
+ */
+#ifndef LSM_STRATEGY_H
+#define LSM_STRATEGY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Raised whenever a struct or a meaning in this file changes. */
+#define LSM_STRATEGY_ABI 1u
+
+/* ---- what a strategy sees ---- */
+
+struct lsm_key {
+	const uint8_t *data;
+	size_t len; /* 1 to 65,535; order is memcmp order, shorter first */
+};
+
+struct lsm_table {
+	uint64_t number;	      /* names the table in a job */
+	uint32_t level, run;	      /* run 0 is the newest of its level */
+	uint64_t age_first, age_last; /* larger is newer */
+	uint64_t bytes;
+	uint64_t entries;	      /* tombstones included */
+	uint64_t tombstones;	      /* deletes not yet dropped */
+	uint64_t oldest_tombstone_ms; /* Unix time; 0 when there is none */
+	uint64_t created_ms;
+	struct lsm_key smallest, largest;
+	uint64_t overlap_below; /* bytes it overlaps in the next level with
+				   tables */
+	bool claimed;		/* part of a job under way: leave it alone */
+};
+
+/* A run: tables [first, first + n) of the view, ascending and disjoint. */
+struct lsm_run {
+	size_t first, n;
+	uint64_t bytes;
+	bool claimed; /* some table of it is */
+};
+
+/* A level: runs [first, first + n) of the view, newest first. */
+struct lsm_level {
+	size_t first, n;
+	uint64_t bytes;
+	bool claimed; /* some table of it is */
+};
+
+enum lsm_trigger {
+	LSM_DUE = 0, /* do what is due now */
+	LSM_ALL = 1, /* everything will be merged when nothing is due */
+};
+
+/*
+ * Tables and runs stand in the order in which a key is searched: levels
+ * downwards, runs of a level newest first, tables of a run ascending.  A level
+ * between two others may be empty; the last one is not.
+ */
+struct lsm_view {
+	const struct lsm_table *tables;
+	size_t n_tables;
+	const struct lsm_run *runs;
+	size_t n_runs;
+	const struct lsm_level *levels;
+	size_t n_levels;
+	size_t max_levels; /* a job's level must be below this */
+
+	/* options of the store */
+	uint64_t level0_runs, level0_bytes; /* compaction is due */
+	uint64_t level_ratio;
+	uint64_t table_bytes, table_bytes_max;
+	uint64_t job_bytes; /* what one job should read at most */
+
+	const uint64_t *options; /* the strategy's own, in its order */
+	uint64_t now_ms;
+	uint64_t free_disk;  /* bytes; UINT64_MAX when unknown */
+	uint64_t oldest_pin; /* oldest generation a reader depends on, or
+				UINT64_MAX: its files keep their space */
+	uint64_t generation; /* the one this is a view of */
+	uint32_t trigger;    /* enum lsm_trigger */
+
+	uint64_t *scratch; /* room for n_tables numbers, the strategy's to
+			      write job inputs in while it plans */
+};
+
+/* ---- what a strategy proposes ---- */
+
+enum lsm_kind {
+	LSM_MERGE = 1, /* read the inputs, write new tables */
+	LSM_MOVE = 2,  /* the inputs change their level, unread */
+	LSM_DROP = 3,  /* the inputs go, with all they hold */
+};
+
+#define LSM_NEW_RUN UINT32_MAX
+
+struct lsm_job {
+	uint32_t kind;	/* enum lsm_kind */
+	uint32_t level; /* where the output goes; of no meaning for a drop */
+	/*
+	 * LSM_NEW_RUN: a run of its own, placed by age among those there.
+	 * Else: among the tables of this run, which must not overlap.
+	 */
+	uint32_t run;
+	const uint64_t *inputs; /* table numbers in any order, each once */
+	size_t n_inputs;
+	uint64_t table_bytes; /* cut the output here; 0: the engine's choice */
+	const char *why;      /* a few words for people */
+};
+
+/* What one plan may hold. */
+struct lsm_budget {
+	size_t jobs;
+	uint64_t bytes; /* of input, the last job excepted */
+};
+
+/*
+ * Hand over one job, which is copied.  Returns true when more may follow,
+ * false when the budget is used up.  Whoever goes on and on after that is
+ * stopped for good.
+ */
+typedef bool lsm_emit(void *ctx, const struct lsm_job *job);
+
+/* ---- what a strategy is ---- */
+
+enum lsm_option_type {
+	LSM_COUNT = 0,
+	LSM_BYTES = 1, /* its text may end in K, M, G */
+};
+
+struct lsm_option {
+	const char *name; /* [a-z][a-z0-9_]*, at most 63 bytes */
+	uint32_t type;	  /* enum lsm_option_type */
+	uint64_t def, min, max;
+	const char *help; /* one line */
+};
+
+#define LSM_OPTIONS_MAX 64
+
+/* flags */
+#define LSM_STRATEGY_DROPS 1u /* it may emit LSM_DROP */
+
+struct lsm_strategy {
+	uint32_t abi;	     /* LSM_STRATEGY_ABI */
+	uint32_t size;	     /* sizeof(struct lsm_strategy) */
+	const char *name;    /* as in the file's name; [a-z0-9][a-z0-9_-]* */
+	const char *summary; /* one line */
+	uint32_t flags;
+	const struct lsm_option *options; /* or NULL */
+	size_t n_options;
+
+	/*
+	 * Do the option values, each within its bounds, fit together?  NULL,
+	 * or a static text that says what does not.  May be NULL.
+	 */
+	const char *(*check)(const uint64_t *options);
+
+	/*
+	 * How much work waits: the bytes that plan() would have read by and
+	 * by, roughly; 0 exactly when plan() would emit nothing.  Cheap.
+	 */
+	uint64_t (*need)(const struct lsm_view *view);
+
+	/*
+	 * Emit the jobs that are due, most useful first.  Each must be right
+	 * by itself, whether the others are carried out or not; no table may
+	 * stand in two.  After they are done the strategy is asked again,
+	 * until it emits nothing.
+	 */
+	void (*plan)(const struct lsm_view *view,
+		     const struct lsm_budget *budget, lsm_emit *emit,
+		     void *ctx);
+};
+
+/* A plugin's only export. */
+__attribute__((
+	visibility("default"))) extern const struct lsm_strategy lsm_strategy;
+
+#endif

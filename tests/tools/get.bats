@@ -1,0 +1,134 @@
+#!/usr/bin/env bats
+# lsm-get.1
+
+load helper
+
+@test "get: one key: exactly the bytes of its value" {
+  lsm-put k value
+  [ "$(lsm-get k | od -An -c)" = "   v   a   l   u   e" ]
+}
+
+@test "get: on a terminal a newline is added" {
+  command -v script > /dev/null || skip "no script"
+  lsm-put k value
+  script -qec "lsm-get k" /dev/null < /dev/null | od -An -tx1 > out
+  [ "$(cat out)" = " 76 61 6c 75 65 0d 0a" ]
+}
+
+@test "get: an absent key is status 1 with both streams silent" {
+  lsm-put k v
+  run -1 --separate-stderr lsm-get nosuch
+  [ -z "$output$stderr" ]
+  run -1 --separate-stderr lsm-get -f jsonl nosuch
+  [ -z "$output$stderr" ]
+}
+
+@test "get: an empty store has no key" {
+  lsm-init
+  run -1 lsm-get k
+}
+
+@test "get: several keys are records in the order asked, absent ones left out" {
+  printf 'a\t1\nb\t2\nc\t3\n' | lsm-put
+  [ "$(lsm-get c a)" = $'c\t3\na\t1' ]
+  run -1 --separate-stderr lsm-get c nosuch b c
+  [ "$output" = $'c\t3\nb\t2\nc\t3' ]
+  [ -z "$stderr" ]
+}
+
+@test "get: -f makes a record of a single key" {
+  lsm-put k v
+  [ "$(lsm-get -f tsv k)" = $'k\tv' ]
+  [ "$(lsm-get -f jsonl k)" = '{"key":"k","value":"v"}' ]
+  [ "$(lsm-get -f nul k | tr '\0' ,)" = k,v, ]
+}
+
+@test "get: -f nul refuses a value with a NUL, status 65, and writes none of it" {
+  printf 'a\0' | lsm-put k -
+  lsm-put l w
+  run -65 --separate-stderr lsm-get -f nul l k
+  [[ $stderr == *NUL* ]]
+  [ "$(lsm-get -f nul l k 2> /dev/null | tr '\0' ,)" = l,w, ]
+}
+
+@test "get: keys from stdin, in every format" {
+  printf 'a\t1\nb\\tc\t2\n' | lsm-put
+  [ "$(printf 'b\\tc\na\n' | lsm-get)" = $'b\\tc\t2\na\t1' ]
+  [ "$(printf 'a\0b\tc\0' | lsm-get -f nul | tr '\0' ,)" = $'a,1,b\tc,2,' ]
+  [ "$(echo '{"key":"a"}' | lsm-get -f jsonl)" = '{"key":"a","value":"1"}' ]
+  run -1 --separate-stderr lsm-get <<< nosuch
+  [ -z "$output$stderr" ]
+  run -0 lsm-get < /dev/null
+}
+
+@test "get: a bad key on stdin is status 65 with its line, what precedes answered" {
+  lsm-put a 1
+  run -65 --separate-stderr lsm-get <<< $'a\nb\tc'
+  [ "$output" = $'a\t1' ]
+  one_message_of lsm-get
+  [[ $stderr == *"line 2"* ]]
+}
+
+@test "get: a key from stdin is looked up after it was read, and answered at once" {
+  lsm-init
+  mkfifo ask answer
+  lsm-get < ask > answer 3>&- &
+  exec 4> ask 5< answer
+  lsm-put k first
+  echo k >&4
+  read -r line <&5
+  [ "$line" = $'k\tfirst' ]
+  lsm-put k second
+  echo k >&4
+  read -r line <&5
+  [ "$line" = $'k\tsecond' ]
+  lsm-flush
+  lsm-put k third
+  echo k >&4
+  read -r line <&5
+  [ "$line" = $'k\tthird' ]
+  exec 4>&- 5<&-
+  wait $!
+}
+
+@test "get: -e prints nothing, the status tells" {
+  printf 'a\t1\nb\t2\n' | lsm-put
+  run -0 --separate-stderr lsm-get -e a b
+  [ -z "$output$stderr" ]
+  run -1 --separate-stderr lsm-get -e a nosuch
+  [ -z "$output$stderr" ]
+  run -0 lsm-get -e a >&-
+  run -1 lsm-get -e <<< nosuch
+}
+
+@test "get: --missing prints the absent keys alone" {
+  printf 'a\t1\nb\t2\n' | lsm-put
+  run -1 lsm-get --missing a x b $'y\tz'
+  [ "$output" = $'x\ny\\tz' ]
+  run -0 lsm-get --missing a b
+  [ -z "$output" ]
+  [ "$(printf 'x\na\n' | lsm-get --missing)" = x ]
+}
+
+@test "get: an empty key, or one over its limit, is status 64" {
+  lsm-put k v
+  run -64 --separate-stderr lsm-get ''
+  one_message_of lsm-get
+  run -64 --separate-stderr lsm-get k ''
+  [ -z "$output" ]
+  run -64 lsm-get "$(head -c 65536 /dev/zero | tr '\0' k)"
+}
+
+@test "get: a table cut short is status 65, never a wrong value" {
+  local table
+  lsm-put k v
+  lsm-flush
+  for table in data/*.sst; do
+    chmod u+w "$table"
+    truncate -s -1 "$table"
+  done
+  run -65 --separate-stderr lsm-get k
+  [ -z "$output" ]
+  one_message_of lsm-get
+  [[ $stderr == *.sst* ]]
+}

@@ -1,0 +1,578 @@
+#include "formats/manifest.h"
+
+#include "formats/jsontext.h"
+#include "tests/unit/manifests.h"
+#include "tests/unit/test.h"
+
+#include <xxhash.h>
+
+static int parse(const struct buf *text, struct store_error *err)
+{
+	struct manifest m = MANIFEST_INIT;
+	int r;
+
+	*err = STORE_ERROR_INIT;
+	r = manifest_parse(&m, buf_slice(text), "dir", "MANIFEST.json", err);
+	manifest_release(&m);
+	return r;
+}
+
+static void format(const struct manifest *m, struct buf *text)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	uint64_t sum;
+
+	buf_clear(text);
+	CHECK_OK(manifest_format(m, text, &sum, &err), err);
+	CHECK(sum == manifest_checksum(buf_slice(text)));
+}
+
+/* Put the right checksum under a text that was changed. */
+static void reseal(struct buf *text)
+{
+	size_t at = text->len - strlen(MANIFEST_END) - 16;
+
+	hex_encode_u64((char *)text->data + at, XXH3_64bits(text->data, at));
+}
+
+/* Replace the first `from` by `to`, and seal again. */
+static void edit(struct buf *text, const char *from, const char *to)
+{
+	struct buf out = BUF_INIT;
+	char *at;
+
+	CHECK(buf_append_u8(text, 0) == 0);
+	at = strstr((char *)text->data, from);
+	CHECK(at);
+	text->len--;
+	CHECK(!buf_append(&out, text->data, (size_t)(at - (char *)text->data)));
+	CHECK(!buf_append(&out, to, strlen(to)));
+	at += strlen(from);
+	CHECK(!buf_append(&out, at,
+			  text->len - (size_t)(at - (char *)text->data)));
+	buf_free(text);
+	*text = out;
+	reseal(text);
+}
+
+/* ---- the text ---- */
+
+TEST(what_is_written_is_read_back_whatever_it_is)
+{
+	struct store_error err = STORE_ERROR_INIT;
+
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct manifest m = MANIFEST_INIT, back = MANIFEST_INIT;
+		struct buf text = BUF_INIT, again = BUF_INIT;
+
+		random_manifest(&m, seed, seed % 10 * 30);
+		CHECK_OK(manifest_check(&m, "dir", "m", &err), err);
+		format(&m, &text);
+		CHECK_OK(manifest_parse(&back, buf_slice(&text), "dir", "m",
+					&err),
+			 err);
+		format(&back, &again);
+		CHECK(slice_eq(buf_slice(&text), buf_slice(&again)));
+		CHECK(same_manifest(&m, &back));
+		manifest_release(&m);
+		manifest_release(&back);
+		buf_free(&text);
+		buf_free(&again);
+	}
+}
+
+TEST(format_appends_and_checks_only_its_own_bytes)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct manifest m = MANIFEST_INIT;
+	struct buf a = BUF_INIT, b = BUF_INIT;
+	uint64_t x, y;
+
+	small_manifest(&m);
+	CHECK_OK(manifest_format(&m, &a, &x, &err), err);
+	CHECK(!buf_append(&b, "before", 6));
+	CHECK_OK(manifest_format(&m, &b, &y, &err), err);
+	CHECK(x == y && b.len == a.len + 6);
+	CHECK(!memcmp(b.data + 6, a.data, a.len));
+	manifest_release(&m);
+	buf_free(&a);
+	buf_free(&b);
+}
+
+TEST(every_flipped_bit_and_every_cut_is_found)
+{
+	struct manifest m = MANIFEST_INIT;
+	struct buf text = BUF_INIT;
+	struct store_error err;
+
+	small_manifest(&m);
+	format(&m, &text);
+	CHECK_OK(parse(&text, &err), err);
+	for (size_t i = 0; i < text.len; i++) {
+		for (int bit = 0; bit < 8; bit++) {
+			text.data[i] ^= (uint8_t)(1 << bit);
+			CHECK(parse(&text, &err) == STORE_ECORRUPT);
+			text.data[i] ^= (uint8_t)(1 << bit);
+		}
+	}
+	for (size_t n = text.len; n-- > 0;) {
+		text.len = n;
+		CHECK(parse(&text, &err) == STORE_ECORRUPT);
+	}
+	manifest_release(&m);
+	buf_free(&text);
+}
+
+/* Under a right checksum, so that the reader itself must refuse. */
+static const struct refusal {
+	const char *from, *to, *why;
+} refusals[] = {
+	{ "{\n", "{ \n", "not as this program writes it" },
+	{ "\"generation\": 7", "\"generation\":7", "not as this" },
+	{ "\"generation\": 7", "\"generation\": 7.0", "generation" },
+	{ "\"generation\": 7", "\"generation\": 7e0", "generation" },
+	{ "\"generation\": 7", "\"generation\": -7", "generation" },
+	{ "\"generation\": 7", "\"generation\": \"7\"", "generation" },
+	{ "\"generation\": 7", "\"generation\": 0", "generation" },
+	{ "\"generation\": 7", "\"generation\": 07", "not JSON" },
+	{ "\"generation\": 7", "\"generation\": 9007199254740992", "2^53" },
+	{ "\"generation\": 7", "\"generation\": 99999999999999999999",
+	  "too large" },
+	{ " \"generation\": 7,\n", "", "generation" },
+	{ "\"generation\": 7", "\"generation\": 7,\n \"generation\": 7",
+	  "twice" },
+	{ "\"generation\": 7", "\"generation\": 7,\n \"extra\": 1", "extra" },
+	{ "\"generation\": 7", "\"generation\": 7,\n \"\\u001b[\": 1",
+	  "\"?\"" },
+	{ "\"generation\": 7", "\"gener\\u0061tion\": 7", "not as this" },
+	{ "\"generation\": 7,\n \"next_number\": 90",
+	  "\"next_number\": 90,\n \"generation\": 7", "not as this" },
+	{ "\"format\": \"lsm manifest\"", "\"format\": \"other\"",
+	  "not a manifest" },
+	{ "\"major\": 1", "\"major\": 2",
+	  "format version 2 is newer than this program" },
+	{ "\"major\": 1", "\"major\": 0", "no format version 0.0" },
+	{ "\"minor\": 0", "\"minor\": 4294967296", "no format version" },
+	{ "\"uuid\": \"0", "\"uuid\": \"", "uuid" },
+	{ "\"uuid\": \"00", "\"uuid\": \"AA", "uuid" },
+	{ "\"write_buffer\": 67108864", "\"write_buffer\": 1", "write_buffer" },
+	{ "  \"write_buffer\": 67108864,\n", "", "write_buffer" },
+	{ "\"write_buffer\"", "\"write_puffer\"", "write_puffer" },
+	{ "\"lz4\"", "\"lzo\"", "none, lz4, zstd" },
+	{ "\"lz4\"", "1", "compression" },
+	{ "\"strategy\": \"leveled\"", "\"strategy\": \"../leveled\"",
+	  "strategy" },
+	{ "\"strategy\": \"leveled\"", "\"strategy\": null", "strategy" },
+	{ "\"ratio\": \"10\"", "\"ratio\": 10", "not a string" },
+	{ "\"ratio\": \"10\"", "\"ratio\": \"1\\u0007\"", "printable" },
+	{ "\"a\": \"\", \"ratio\": \"10\"", "\"ratio\": \"10\", \"a\": \"\"",
+	  "not in order" },
+	{ "\"sealed\": false", "\"sealed\": 0", "sealed" },
+	{ "\"sealed\": false", "\"sealed\": false, \"length\": 0",
+	  "not as this" },
+	{ "\"sealed\": true, ", "", "sealed" },
+	{ "\"length\": 4096, ", "", "length" },
+	{ "\"age_first\": 1,", "\"age_first\": 0,", "bad age" },
+	{ "\"bytes\": 1000", "\"size\": 1000", "size" },
+	{ "\"smallest\": \"k01\"", "\"smallest\": \"\"", "bad key range" },
+	{ "\"smallest\": \"k01\"", "\"smallest\": \"\\u0000\"", "not JSON" },
+	{ "\"smallest\": \"k01\"", "\"smallest\": \"\\ud800\"", "not JSON" },
+	{ "\"smallest\": \"k01\"", "\"smallest_hex\": \"6b3031\"",
+	  "not as this" },
+	{ "\"smallest\": \"k01\"", "\"smallest_hex\": \"6b303\"",
+	  "hexadecimal" },
+	{ "\"smallest\": \"k01\"", "\"smallest_hex\": \"6B\"", "hexadecimal" },
+	{ "\"smallest\": \"k01\"",
+	  "\"smallest\": \"k01\", \"smallest_hex\": \"6b3031\"", "one string" },
+	{ "\"smallest\": \"k01\"", "\"largest_hex\": \"00\"", "one string" },
+	{ "\"checksum\": \"00000000000003e9\"", "\"checksum\": 1001",
+	  "16 hexadecimal" },
+	{ "\"levels\": [", "\"levels\": [[[1]],", "object is missing" },
+	{ "\"levels\": [", "\"levels\": [[1],", "not a list" },
+	{ "\"levels\": [", "\"levels\": [1,", "not a list" },
+	{ "\"levels\": [", "\"levels\": 1, \"x\": [", "unknown member" },
+	{ "\"compacted_bytes\": [0, 5]", "\"compacted_bytes\": [0, 5, 0]",
+	  "not as this" },
+	{ "\"compacted_bytes\": [0, 5]", "\"compacted_bytes\": [0, -5]",
+	  "no count" },
+	{ "\"compacted_bytes\": [0, 5]",
+	  "\"compacted_bytes\": [0, 9007199254740992]", "2^53" },
+	{ "\"may_ignore\": {}", "\"may_ignore\": []", "may_ignore" },
+	{ "\"may_ignore\": {}", "\"may_ignore\": {\"a\": 1.5}", "may_ignore" },
+	{ "\"may_ignore\": {}", "\"may_ignore\": {\"a\": -9007199254740992}",
+	  "may_ignore" },
+	{ "\"may_ignore\": {}", "\"may_ignore\": {\"a\":1}", "not as this" },
+	{ "\"may_ignore\": {}", "\"may_ignore\": {\"a\": \"\\n\"}",
+	  "may_ignore" },
+	{ "\"may_ignore\": {}",
+	  "\"may_ignore\": {\"a\": [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}",
+	  "may_ignore" },
+	{ "\"checksum\": \"", "\"checksum\" : \"", "not as this" },
+};
+
+TEST(a_text_that_is_not_canonical_is_refused_for_its_reason)
+{
+	struct manifest m = MANIFEST_INIT;
+	struct buf text = BUF_INIT;
+	struct store_error err;
+
+	small_manifest(&m);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++) {
+		const struct refusal *c = &refusals[i];
+		int r;
+
+		format(&m, &text);
+		edit(&text, c->from, c->to);
+		r = parse(&text, &err);
+		if (r != STORE_ECORRUPT || !strstr(err.text, c->why))
+			printf("# %s -> %s: %d %s\n", c->from, c->to, r,
+			       err.text);
+		CHECK(r == STORE_ECORRUPT && strstr(err.text, c->why));
+		CHECK(strstr(err.text, "dir/MANIFEST.json: "));
+	}
+	manifest_release(&m);
+	buf_free(&text);
+}
+
+TEST(a_newer_minor_version_and_what_it_adds_survive_a_rewrite)
+{
+	static const char added[] =
+		"{\"z\": [1, -2, \"\xc3\xa9\", null, true], \"a\": {}}";
+	struct store_error err = STORE_ERROR_INIT;
+	struct manifest m = MANIFEST_INIT, back = MANIFEST_INIT;
+	struct buf text = BUF_INIT;
+	char member[100];
+
+	small_manifest(&m);
+	format(&m, &text);
+	edit(&text, "\"minor\": 0", "\"minor\": 3");
+	snprintf(member, sizeof(member), "\"may_ignore\": %s", added);
+	edit(&text, "\"may_ignore\": {}", member);
+	CHECK_OK(manifest_parse(&back, buf_slice(&text), "d", "m", &err), err);
+	CHECK(back.minor == 3);
+	CHECK(slice_eq(buf_slice(&back.may_ignore), slice_str(added)));
+	manifest_release(&m);
+	manifest_release(&back);
+	buf_free(&text);
+}
+
+TEST(a_key_is_text_only_when_it_is_printable_utf8)
+{
+	static const struct {
+		const char *bytes;
+		bool text;
+	} keys[] = {
+		{ "a b", true },
+		{ "\"\\/", true },
+		{ "\xc2\xa0", true },
+		{ "\xed\x9f\xbf", true },
+		{ "\xee\x80\x80", true },
+		{ "\xf0\x90\x80\x80", true },
+		{ "\xf4\x8f\xbf\xbf", true },
+		{ "\x1f", false },
+		{ "\x7f", false },
+		{ "\xc2\x9f", false },
+		{ "\xc1\xbf", false },
+		{ "\xe0\x9f\xbf", false },
+		{ "\xed\xa0\x80", false },
+		{ "\xf0\x8f\xbf\xbf", false },
+		{ "\xf4\x90\x80\x80", false },
+		{ "\xf8\x88\x80\x80\x80", false },
+		{ "\xe2\x82", false },
+		{ "\x80", false },
+		{ "a\xff", false },
+		{ "\xe2\x28\xa1", false },
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		CHECK(text_ok(slice_str(keys[i].bytes)) == keys[i].text);
+	CHECK(text_ok(SLICE_NULL));
+	CHECK(!text_ok(slice_make("a\0b", 3)));
+}
+
+/* ---- invariants ---- */
+
+static int checked(const struct manifest *m, struct store_error *err)
+{
+	*err = STORE_ERROR_INIT;
+	return manifest_check(m, "dir", "m", err);
+}
+
+/* Change one thing, see it refused for `why`, start afresh. */
+#define BREAKS_BUT(change, undo, why)                                          \
+	do {                                                                   \
+		struct manifest m = MANIFEST_INIT;                             \
+		struct store_error err;                                        \
+		small_manifest(&m);                                            \
+		change;                                                        \
+		CHECK(checked(&m, &err) == STORE_ECORRUPT);                    \
+		if (!strstr(err.text, why))                                    \
+			printf("# %s\n", err.text);                            \
+		CHECK(strstr(err.text, why));                                  \
+		undo;                                                          \
+		manifest_release(&m);                                          \
+	} while (0)
+#define BREAKS(change, why) BREAKS_BUT(change, (void)0, why)
+
+#define TABLE(l, r, i) (m.levels[l].runs[r].tables[i])
+
+TEST(every_broken_invariant_is_found)
+{
+	BREAKS(m.generation = 0, "generation");
+	BREAKS(m.generation = NUMBER_MAX + 1, "generation");
+	BREAKS(m.next_number = NUMBER_MAX + 1, "counter");
+	BREAKS(m.next_number = 31, "was never drawn");
+	BREAKS(m.created_ms = UINT64_MAX, "2^53");
+	BREAKS(m.flushed_bytes = UINT64_MAX, "2^53");
+	BREAKS(m.compacted_bytes[31] = UINT64_MAX, "2^53");
+	BREAKS(m.options.block_bytes = 0, "block_bytes");
+	BREAKS(m.options.level0_hard = 1, "level0_hard");
+	BREAKS(m.strategy[0] = '_', "strategy");
+	BREAKS(m.settings[1].name[0] = '\n', "printable");
+	BREAKS(m.settings[1].value[0] = '\x80', "printable");
+	BREAKS(m.settings[0].name[0] = 'z', "not in order");
+	BREAKS(strcpy(m.settings[1].name, "a"), "not in order");
+	BREAKS(m.logs[1].length = 1, "bad length");
+	BREAKS((m.logs[0] = (struct log_meta){ .number = 30 }), "not the last");
+	BREAKS(m.logs[0].number = 31, "not in order");
+	BREAKS(m.logs[0].number = 12, "older than table 11");
+	BREAKS(m.logs[0].length = NUMBER_MAX + 1, "bad length");
+	BREAKS(m.logs[0].number = 0, "never drawn");
+	BREAKS(TABLE(0, 0, 0).number = 90, "never drawn");
+	BREAKS(TABLE(0, 0, 0).number = 4, "stands twice");
+	BREAKS(TABLE(0, 0, 0).number = 30, "stands twice");
+	BREAKS(TABLE(0, 0, 0).number = 2, "stands twice"); /* dropped */
+	BREAKS(m.dropped[0].number = 3, "not in order");
+	BREAKS(m.dropped[0].last = 0, "bad generation");
+	BREAKS(m.dropped[0].last = 8, "bad generation");
+	BREAKS(TABLE(0, 0, 0).age_first = 13, "bad age");
+	BREAKS(TABLE(0, 0, 0).age_last = 90, "bad age");
+	BREAKS(TABLE(0, 0, 0).age_last = 30, "log 30 is older");
+	BREAKS(TABLE(0, 0, 0).bytes = 0, "bad counts");
+	BREAKS(TABLE(0, 0, 0).bytes = NUMBER_MAX + 1, "bad counts");
+	BREAKS(TABLE(0, 0, 0).entries = 0, "bad counts");
+	BREAKS(TABLE(0, 0, 0).tombstones = 101, "bad counts");
+	BREAKS(TABLE(0, 0, 0).created_ms = UINT64_MAX, "bad counts");
+	BREAKS(TABLE(0, 0, 0).oldest_tombstone_ms = UINT64_MAX, "bad counts");
+	BREAKS(TABLE(0, 0, 0).smallest.len = 0, "bad key range");
+	BREAKS(TABLE(0, 0, 0).smallest.data[0] = 'z', "bad key range");
+	BREAKS(TABLE(1, 0, 1).smallest.data[1] = '1', "of one run overlap");
+	BREAKS(TABLE(0, 0, 0).age_first = 8, "searched before");
+	BREAKS(TABLE(1, 0, 2).age_last = 9, "searched before");
+	BREAKS_BUT(m.levels[1].n = 0, m.levels[1].n = 1, "last level is empty");
+	BREAKS_BUT(m.levels[0].runs[1].n = 0, m.levels[0].runs[1].n = 1,
+		   "run is empty");
+	BREAKS_BUT(m.n_levels = 33, m.n_levels = 2, "33 levels");
+}
+
+TEST(runs_that_do_not_overlap_may_have_any_age)
+{
+	struct manifest m = MANIFEST_INIT;
+	struct store_error err;
+
+	small_manifest(&m);
+	/* the run on top touches k10..k25 only; 5 lies beyond it */
+	TABLE(1, 0, 2).age_last = 12;
+	TABLE(1, 0, 2).smallest.data[1] = '6';
+	TABLE(1, 0, 2).largest.data[1] = '7';
+	CHECK_OK(checked(&m, &err), err);
+	manifest_release(&m);
+}
+
+/* The rule as it is told: of any two, whatever it costs. */
+static bool ages_fall(const struct manifest *m)
+{
+	const struct table_meta *seen[100];
+	size_t n = 0, before = 0;
+
+	for (size_t l = 0; l < m->n_levels; l++) {
+		for (size_t r = 0; r < m->levels[l].n; r++, before = n) {
+			const struct run *run = &m->levels[l].runs[r];
+
+			for (size_t i = 0; i < run->n; i++) {
+				const struct table_meta *b = &run->tables[i];
+
+				for (size_t k = 0; k < before; k++)
+					if (cmp_bufs(&seen[k]->smallest,
+						     &b->largest) <= 0 &&
+					    cmp_bufs(&b->smallest,
+						     &seen[k]->largest) <= 0 &&
+					    seen[k]->age_first <= b->age_last)
+						return false;
+				seen[n++] = b;
+			}
+		}
+	}
+	return true;
+}
+
+/* Give one table, anywhere, an age that may be too old or too new. */
+static void break_an_age(struct manifest *m, uint64_t seed)
+{
+	struct level *l = &m->levels[seed % m->n_levels];
+	struct run *run;
+	struct table_meta *t;
+
+	if (l->n == 0)
+		return;
+	run = &l->runs[seed / 7 % l->n];
+	t = &run->tables[seed / 3 % run->n];
+	t->age_first = t->age_last = 100000 - seed % 60;
+}
+
+TEST(the_overlap_check_agrees_with_comparing_every_pair)
+{
+	int refused = 0;
+
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		struct manifest m = MANIFEST_INIT;
+		struct store_error err;
+		bool bad;
+
+		random_manifest(&m, seed, 40);
+		if (seed % 2)
+			break_an_age(&m, seed);
+		bad = !ages_fall(&m);
+		CHECK((checked(&m, &err) < 0) == bad);
+		refused += bad;
+		manifest_release(&m);
+	}
+	CHECK(refused > 20);
+}
+
+TEST(strategy_names_keep_their_rule)
+{
+	CHECK(strategy_name_ok("a") && strategy_name_ok("0-_z"));
+	CHECK(strategy_name_ok("abcdefghijklmnopqrstuvwxyz012345"));
+	CHECK(!strategy_name_ok("abcdefghijklmnopqrstuvwxyz0123456"));
+	CHECK(!strategy_name_ok("") && !strategy_name_ok("-a"));
+	CHECK(!strategy_name_ok("_a") && !strategy_name_ok("A"));
+	CHECK(!strategy_name_ok("a/b") && !strategy_name_ok("a.b"));
+}
+
+/* ---- editing ---- */
+
+TEST(logs_are_added_sealed_and_removed)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct manifest m = MANIFEST_INIT;
+
+	small_manifest(&m);
+	CHECK(manifest_active_log(&m)->number == 31);
+	CHECK_OK(manifest_seal_log(&m, 31, 500, 77, &err), err);
+	CHECK(!manifest_active_log(&m));
+	CHECK_OK(manifest_add_log(&m, 40, &err), err);
+	CHECK(manifest_active_log(&m)->number == 40);
+	CHECK(manifest_find_log(&m, 31)->length == 500);
+	CHECK(manifest_find_log(&m, 31)->checksum == 77);
+	CHECK_OK(checked(&m, &err), err);
+	CHECK_OK(manifest_remove_log(&m, 30, &err), err);
+	CHECK(m.n_logs == 2 && !manifest_find_log(&m, 30));
+	CHECK(!manifest_names(&m, 30) && manifest_names(&m, 31));
+	CHECK(m.dropped[m.n_dropped - 1].number == 30);
+	CHECK(m.dropped[m.n_dropped - 1].last == m.generation);
+	CHECK_OK(checked(&m, &err), err);
+	CHECK(manifest_remove_log(&m, 30, NULL) == STORE_EBUG);
+	CHECK(manifest_seal_log(&m, 30, 1, 1, NULL) == STORE_EBUG);
+	CHECK(manifest_seal_log(&m, 31, 1, 1, NULL) == STORE_EBUG);
+	manifest_release(&m);
+}
+
+TEST(a_removed_table_is_dropped_and_trim_forgets_what_is_empty)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct manifest m = MANIFEST_INIT;
+	size_t l, r, i;
+
+	small_manifest(&m);
+	CHECK(manifest_find_table(&m, 5, &l, &r, &i));
+	CHECK(l == 1 && r == 0 && i == 1);
+	CHECK_OK(manifest_remove_table(&m, 5, &err), err);
+	CHECK(!manifest_find_table(&m, 5, &l, &r, &i));
+	CHECK(m.levels[1].runs[0].n == 2);
+	CHECK(m.n_dropped == 3 && m.dropped[2].number == 5);
+	CHECK(manifest_remove_table(&m, 5, NULL) == STORE_EBUG);
+	CHECK_OK(checked(&m, &err), err);
+
+	CHECK_OK(manifest_remove_table(&m, 10, &err), err);
+	CHECK(m.levels[0].n == 2);
+	manifest_trim(&m);
+	CHECK(m.levels[0].n == 1 && m.n_levels == 2);
+	CHECK_OK(manifest_remove_table(&m, 4, &err), err);
+	CHECK_OK(manifest_remove_table(&m, 6, &err), err);
+	manifest_trim(&m);
+	CHECK(m.n_levels == 1);
+	CHECK_OK(checked(&m, &err), err);
+	CHECK_OK(manifest_remove_table(&m, 11, &err), err);
+	manifest_trim(&m);
+	CHECK(m.n_levels == 0);
+	CHECK_OK(checked(&m, &err), err);
+	manifest_release(&m);
+}
+
+TEST(a_run_is_placed_by_age_and_copies_its_tables)
+{
+	static const struct {
+		uint64_t age;
+		size_t at;
+	} places[] = { { 20, 0 }, { 12, 2 }, { 9, 3 }, { 10, 3 }, { 1, 6 } };
+	struct store_error err = STORE_ERROR_INIT;
+	struct manifest m = MANIFEST_INIT;
+
+	small_manifest(&m);
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		struct table_meta t = make_table(50 + i, places[i].age,
+						 places[i].age, "x", "y");
+
+		CHECK_OK(manifest_add_run(&m, 0, &t, 1, &err), err);
+		table_meta_release(&t);
+		CHECK(TABLE(0, places[i].at, 0).number == 50 + i);
+	}
+	CHECK(m.levels[0].n == 7);
+	CHECK_OK(manifest_add_run(&m, 0, NULL, 0, &err), err);
+	CHECK(m.levels[0].n == 7);
+	manifest_release(&m);
+}
+
+TEST(a_run_may_go_below_the_last_level_but_not_below_the_limit)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct manifest m = MANIFEST_INIT;
+	struct table_meta t = make_table(60, 1, 1, "a", "b");
+
+	small_manifest(&m);
+	CHECK_OK(manifest_add_run(&m, MANIFEST_MAX_LEVELS - 1, &t, 1, &err),
+		 err);
+	CHECK(m.n_levels == MANIFEST_MAX_LEVELS);
+	CHECK_OK(checked(&m, &err), err);
+	CHECK(manifest_add_run(&m, MANIFEST_MAX_LEVELS, &t, 1, NULL) ==
+	      STORE_EBUG);
+	table_meta_release(&t);
+	manifest_release(&m);
+}
+
+TEST(tables_join_a_run_at_their_place)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct manifest m = MANIFEST_INIT;
+	struct table_meta t[3] = {
+		make_table(70, 1, 2, "a", "b"),
+		make_table(71, 1, 2, "k60", "k61"),
+		make_table(72, 1, 2, "k145", "k18"),
+	};
+
+	small_manifest(&m);
+	CHECK_OK(manifest_add_tables(&m, 1, 0, t, 3, &err), err);
+	CHECK(m.levels[1].runs[0].n == 6);
+	CHECK(TABLE(1, 0, 0).number == 70);
+	CHECK(TABLE(1, 0, 2).number == 72);
+	CHECK(TABLE(1, 0, 5).number == 71);
+	CHECK_OK(checked(&m, &err), err);
+	CHECK(manifest_add_tables(&m, 1, 1, t, 1, NULL) == STORE_EBUG);
+	CHECK(manifest_add_tables(&m, 2, 0, t, 1, NULL) == STORE_EBUG);
+	for (int i = 0; i < 3; i++)
+		table_meta_release(&t[i]);
+	manifest_release(&m);
+}
+
+TEST_MAIN()

@@ -1,0 +1,310 @@
+/* Many sources as one: against a plain model, in both directions. */
+#include "lib/merge.h"
+#include "tests/unit/test.h"
+
+/* ---- a source: sorted numbers as keys; the value says whose it is ---- */
+
+struct source {
+	struct iter it;
+	uint32_t keys[64];
+	int n, at; /* at == -1 or n: nowhere */
+	uint8_t id;
+	uint8_t key[4];
+	int fail_at; /* a move to this index fails; -2: never */
+};
+
+static int closed;
+
+static int stand(struct source *s, int at, struct store_error *err)
+{
+	s->at = at;
+	if (at == s->fail_at)
+		return store_fail(err, STORE_EIO, "made to fail");
+	if (at < 0 || at >= s->n) {
+		s->at = -1;
+		return 0;
+	}
+	for (int i = 0; i < 4; i++)
+		s->key[i] = (uint8_t)(s->keys[at] >> (24 - 8 * i));
+	s->it.e = (struct entry){ .kind = ENTRY_PUT,
+				  .key = slice_make(s->key, 4),
+				  .value = slice_make(&s->id, 1),
+				  .value_len = 1 };
+	return 1;
+}
+
+static uint32_t number(struct slice key)
+{
+	uint32_t v = 0;
+
+	for (size_t i = 0; i < key.len; i++)
+		v = v << 8 | key.data[i];
+	return v;
+}
+
+static int src_first(struct iter *it, struct store_error *err)
+{
+	return stand((struct source *)it, 0, err);
+}
+
+static int src_last(struct iter *it, struct store_error *err)
+{
+	return stand((struct source *)it, ((struct source *)it)->n - 1, err);
+}
+
+static int src_lower(struct source *s, struct slice key)
+{
+	int i = 0;
+
+	while (i < s->n && s->keys[i] < number(key))
+		i++;
+	return i;
+}
+
+static int src_seek(struct iter *it, struct slice key, struct store_error *err)
+{
+	struct source *s = (struct source *)it;
+
+	return stand(s, src_lower(s, key), err);
+}
+
+static int src_before(struct iter *it, struct slice key,
+		      struct store_error *err)
+{
+	struct source *s = (struct source *)it;
+
+	return stand(s, src_lower(s, key) - 1, err);
+}
+
+static int src_next(struct iter *it, struct store_error *err)
+{
+	struct source *s = (struct source *)it;
+
+	return s->at < 0 ? 0 : stand(s, s->at + 1, err);
+}
+
+static int src_prev(struct iter *it, struct store_error *err)
+{
+	struct source *s = (struct source *)it;
+
+	return s->at < 0 ? 0 : stand(s, s->at - 1, err);
+}
+
+static int src_chunk(struct iter *it, uint64_t i, struct slice *out,
+		     struct store_error *err)
+{
+	(void)i;
+	(void)err;
+	*out = slice_make(&((struct source *)it)->id, 1);
+	return 0;
+}
+
+static void src_close(struct iter *it)
+{
+	closed++;
+	free(it);
+}
+
+static const struct iter_ops src_ops = { src_first, src_last, src_seek,
+					 src_before, src_next, src_prev,
+					 src_chunk, src_close };
+
+/* ---- the model: for each key the newest source that holds it ---- */
+
+#define KEYS 100
+
+struct model {
+	int newest[KEYS]; /* source, or -1 */
+	uint64_t hidden;
+};
+
+static struct iter *make(int n, unsigned *seed, unsigned density,
+			 struct model *m)
+{
+	struct iter *sources[300], *merge = NULL;
+	struct store_error err = STORE_ERROR_INIT;
+
+	for (int k = 0; k < KEYS; k++)
+		m->newest[k] = -1;
+	m->hidden = 0;
+	for (int i = 0; i < n; i++) {
+		struct source *s = calloc(1, sizeof(*s));
+
+		s->it.ops = &src_ops;
+		s->at = -1;
+		s->id = (uint8_t)i;
+		s->fail_at = -2;
+		for (uint32_t k = 0; k < KEYS && s->n < 64; k++) {
+			if ((unsigned)rand_r(seed) % 100 >= density)
+				continue;
+			s->keys[s->n++] = k;
+			if (m->newest[k] < 0)
+				m->newest[k] = i;
+			else
+				m->hidden++;
+		}
+		sources[i] = &s->it;
+	}
+	CHECK_OK(merge_open(&merge, sources, (size_t)n, &err), err);
+	return merge;
+}
+
+static int model_from(const struct model *m, int k, int step)
+{
+	while (k >= 0 && k < KEYS && m->newest[k] < 0)
+		k += step;
+	return k < 0 || k >= KEYS ? -1 : k;
+}
+
+static struct slice key_of(uint32_t k, uint8_t *p)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(k >> (24 - 8 * i));
+	return slice_make(p, 4);
+}
+
+/* The merge stands where the model says: at `k`, or nowhere. */
+static void agree(struct iter *it, int r, const struct model *m, int k)
+{
+	CHECK(r == (k >= 0));
+	if (k < 0)
+		return;
+	CHECK(number(it->e.key) == (uint32_t)k);
+	CHECK(it->e.value.data[0] == (uint8_t)m->newest[k]);
+}
+
+TEST(a_merge_of_nothing_is_empty)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct iter *it;
+
+	CHECK_OK(merge_open(&it, NULL, 0, &err), err);
+	CHECK(it->ops->first(it, &err) == 0);
+	CHECK(it->ops->last(it, &err) == 0);
+	CHECK(it->ops->seek(it, slice_str("a"), &err) == 0);
+	CHECK(it->ops->seek_before(it, slice_str("a"), &err) == 0);
+	CHECK(it->ops->next(it, &err) == 0);
+	CHECK(it->ops->prev(it, &err) == 0);
+	iter_close(it);
+}
+
+TEST(forwards_and_backwards_show_the_newest_of_each_key)
+{
+	static const int counts[] = { 1, 2, 3, 7, 16, 33, 300 };
+	struct store_error err = STORE_ERROR_INIT;
+	unsigned seed = 1;
+
+	for (int c = 0; c < 7; c++)
+		for (unsigned density = 1; density <= 60; density += 20) {
+			struct model m;
+			struct iter *it = make(counts[c], &seed, density, &m);
+			int k = model_from(&m, 0, 1);
+			int r = it->ops->first(it, &err);
+
+			for (; k >= 0; k = model_from(&m, k + 1, 1)) {
+				agree(it, r, &m, k);
+				r = it->ops->next(it, &err);
+			}
+			CHECK(r == 0 && it->ops->next(it, &err) == 0);
+			CHECK(merge_hidden(it) == m.hidden);
+			k = model_from(&m, KEYS - 1, -1);
+			r = it->ops->last(it, &err);
+			for (; k >= 0; k = model_from(&m, k - 1, -1)) {
+				agree(it, r, &m, k);
+				r = it->ops->prev(it, &err);
+			}
+			CHECK(r == 0);
+			iter_close(it);
+		}
+}
+
+TEST(any_walk_agrees_with_the_model)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	unsigned seed = 7;
+
+	for (int round = 0; round < 200; round++) {
+		struct model m;
+		struct iter *it = make(1 + round % 9, &seed, 15, &m);
+		int k = -1;
+
+		for (int i = 0; i < 300; i++) {
+			uint32_t to = (uint32_t)rand_r(&seed) % (KEYS + 2);
+			int how = k < 0 ? rand_r(&seed) % 4
+					: rand_r(&seed) % 12;
+			uint8_t p[4];
+			int r;
+
+			if (how == 0) {
+				r = it->ops->seek(it, key_of(to, p), &err);
+				k = model_from(&m, (int)to, 1);
+			} else if (how == 1) {
+				r = it->ops->seek_before(it, key_of(to, p),
+							 &err);
+				k = model_from(&m,
+					       to > KEYS ? KEYS - 1
+							 : (int)to - 1,
+					       -1);
+			} else if (how == 2) {
+				r = it->ops->first(it, &err);
+				k = model_from(&m, 0, 1);
+			} else if (how == 3) {
+				r = it->ops->last(it, &err);
+				k = model_from(&m, KEYS - 1, -1);
+			} else if (how < 8) {
+				r = it->ops->next(it, &err);
+				k = model_from(&m, k + 1, 1);
+			} else {
+				r = it->ops->prev(it, &err);
+				k = model_from(&m, k - 1, -1);
+			}
+			agree(it, r, &m, k);
+		}
+		iter_close(it);
+	}
+}
+
+TEST(chunks_come_from_the_source_that_is_shown)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	unsigned seed = 3;
+	struct model m;
+	struct iter *it = make(5, &seed, 40, &m);
+	struct slice chunk;
+
+	for (int r = it->ops->first(it, &err); r > 0;
+	     r = it->ops->next(it, &err)) {
+		CHECK_OK(it->ops->chunk(it, 0, &chunk, &err), err);
+		CHECK(chunk.data[0] == it->e.value.data[0]);
+	}
+	iter_close(it);
+}
+
+TEST(a_source_that_fails_is_reported_and_leaves_the_merge_nowhere)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct iter *sources[3], *it;
+
+	closed = 0;
+	for (int i = 0; i < 3; i++) {
+		struct source *s = calloc(1, sizeof(*s));
+
+		s->it.ops = &src_ops;
+		s->at = -1;
+		s->n = 3;
+		for (uint32_t k = 0; k < 3; k++)
+			s->keys[k] = k * 3 + (uint32_t)i;
+		s->fail_at = i == 1 ? 1 : -2;
+		sources[i] = &s->it;
+	}
+	CHECK_OK(merge_open(&it, sources, 3, &err), err);
+	CHECK(it->ops->first(it, &err) == 1);
+	CHECK(it->ops->next(it, &err) == 1);
+	CHECK(it->ops->next(it, &err) == STORE_EIO);
+	CHECK(err.code == STORE_EIO);
+	CHECK(it->ops->next(it, &err) == 0);
+	iter_close(it);
+	CHECK(closed == 3);
+}
+
+TEST_MAIN()

@@ -1,0 +1,486 @@
+/* Tables: what was built is what is read, by every way of reading. */
+#include "formats/bloom.h"
+#include "tests/unit/tables.h"
+
+#include <errno.h>
+
+struct fixture {
+	struct dir dir;
+	struct options options;
+	struct records rs;
+	struct table_meta meta;
+	struct cache *cache;
+	struct counters counters;
+	struct table *t;
+};
+
+static void setup(struct fixture *f, size_t n, bool large, enum codec codec,
+		  uint64_t block_bytes, uint64_t restart, size_t cache)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct build_spec spec;
+
+	memset(f, 0, sizeof(*f));
+	f->dir = scratch_open();
+	options_default(&f->options);
+	f->options.block_bytes = block_bytes;
+	f->options.restart_interval = restart;
+	f->rs = records_make(n, large, (unsigned)(n + codec));
+	spec = spec_make(&f->dir, &f->options, codec, 42);
+	f->meta = table_make(&spec, &f->rs);
+	f->cache = cache ? cache_new(cache) : NULL;
+	CHECK_OK(table_open(&f->t, &f->dir, 42, f->cache, &f->counters, &err),
+		 err);
+}
+
+static void teardown(struct fixture *f)
+{
+	table_close(f->t);
+	cache_free(f->cache);
+	table_meta_release(&f->meta);
+	records_free(&f->rs);
+	scratch_close(&f->dir);
+}
+
+static int get(struct table *t, struct slice key, struct lookup *l)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	int r = table_get(t, key, table_hash(key), l, &err);
+
+	CHECK_OK(r, err);
+	return r;
+}
+
+static void check_lookups(struct fixture *f)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct lookup l = LOOKUP_INIT;
+
+	for (size_t i = 0; i < f->rs.n; i++) {
+		struct record *r = &f->rs.r[i];
+		struct buf other = BUF_INIT;
+
+		CHECK(get(f->t, buf_slice(&r->key), &l) == 1);
+		CHECK(lookup_is(f->t, &l, r, &err) == 1);
+		/* nor is its extension there, or what it extends */
+		buf_assign(&other, buf_slice(&r->key));
+		buf_append_u8(&other, 0);
+		CHECK(get(f->t, buf_slice(&other), &l) == 0);
+		other.len -= 2;
+		CHECK(get(f->t, buf_slice(&other), &l) ==
+		      records_have(&f->rs, buf_slice(&other)));
+		buf_free(&other);
+	}
+	CHECK(get(f->t, slice_str("a"), &l) == 0);
+	CHECK(get(f->t, slice_str("z"), &l) == 0);
+	lookup_release(&l);
+}
+
+static void check_walks(struct fixture *f, bool stream)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct iter *it;
+	size_t i = 0;
+	int r;
+
+	CHECK_OK(table_iter(f->t, stream, &it, &err), err);
+	for (r = it->ops->first(it, &err); r > 0; r = it->ops->next(it, &err))
+		CHECK(entry_is(it, &f->rs.r[i++], &err) == 1);
+	CHECK_OK(r, err);
+	CHECK(i == f->rs.n);
+	CHECK(it->ops->next(it, &err) == 0 && it->ops->prev(it, &err) == 0);
+	for (r = it->ops->last(it, &err); r > 0; r = it->ops->prev(it, &err))
+		CHECK(entry_is(it, &f->rs.r[--i], &err) == 1);
+	CHECK_OK(r, err);
+	CHECK(i == 0);
+	iter_close(it);
+}
+
+/* Stands on record `i`, or nowhere when there is none. */
+static void check_at(struct fixture *f, struct iter *it, int r, size_t i)
+{
+	struct store_error err = STORE_ERROR_INIT;
+
+	CHECK(r == (i < f->rs.n));
+	if (r > 0)
+		CHECK(entry_is(it, &f->rs.r[i], &err) == 1);
+}
+
+static void check_seeks(struct fixture *f)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	unsigned seed = 5;
+	struct iter *it;
+
+	CHECK_OK(table_iter(f->t, false, &it, &err), err);
+	for (size_t n = 0; n < f->rs.n; n++) {
+		size_t i = (size_t)rand_r(&seed) % f->rs.n;
+		struct buf key = BUF_INIT;
+
+		buf_assign(&key, buf_slice(&f->rs.r[i].key));
+		check_at(f, it, it->ops->seek(it, buf_slice(&key), &err), i);
+		check_at(f, it, it->ops->prev(it, &err), i - 1);
+		check_at(f, it, it->ops->seek_before(it, buf_slice(&key), &err),
+			 i - 1);
+		if (i > 0)
+			check_at(f, it, it->ops->next(it, &err), i);
+		buf_append_u8(&key, 0);
+		check_at(f, it, it->ops->seek(it, buf_slice(&key), &err),
+			 i + 1);
+		check_at(f, it, it->ops->seek_before(it, buf_slice(&key), &err),
+			 i);
+		check_at(f, it, it->ops->next(it, &err), i + 1);
+		buf_free(&key);
+	}
+	check_at(f, it, it->ops->seek(it, slice_str("a"), &err), 0);
+	check_at(f, it, it->ops->seek(it, slice_str("z"), &err), f->rs.n);
+	check_at(f, it, it->ops->seek_before(it, slice_str("a"), &err),
+		 f->rs.n);
+	check_at(f, it, it->ops->seek_before(it, slice_str("z"), &err),
+		 f->rs.n - 1);
+	iter_close(it);
+}
+
+static void check_all(struct fixture *f)
+{
+	struct store_error err = STORE_ERROR_INIT;
+
+	CHECK_OK(table_verify(f->t, &f->meta, &err), err);
+	check_lookups(f);
+	check_walks(f, false);
+	check_walks(f, true);
+	check_seeks(f);
+}
+
+TEST(a_table_gives_back_what_was_put_in_whatever_its_shape)
+{
+	static const uint64_t blocks[] = { 256, 4096, 65536 };
+	struct fixture f;
+
+	for (enum codec c = CODEC_NONE; c <= CODEC_ZSTD; c++)
+		for (int i = 0; i < 3; i++) {
+			setup(&f, 2000, false, c, blocks[i],
+			      i == 0 ? 1 : (uint64_t)i * 16,
+			      c == CODEC_LZ4 ? 1u << 20 : 0);
+			check_all(&f);
+			teardown(&f);
+		}
+}
+
+TEST(long_keys_and_values_in_chunks_come_back)
+{
+	struct fixture f;
+
+	for (enum codec c = CODEC_NONE; c <= CODEC_ZSTD; c++) {
+		setup(&f, 600, true, c, 4096, 16, 1u << 20);
+		check_all(&f);
+		teardown(&f);
+	}
+}
+
+TEST(a_table_of_one_entry_works)
+{
+	struct fixture f;
+
+	setup(&f, 1, false, CODEC_LZ4, 4096, 16, 0);
+	check_all(&f);
+	teardown(&f);
+}
+
+TEST(a_deep_index_finds_everything)
+{
+	struct fixture f = { .dir = scratch_open() };
+	struct store_error err = STORE_ERROR_INIT;
+	struct build_spec spec;
+	unsigned seed = 9;
+
+	options_default(&f.options);
+	f.options.block_bytes = 256;
+	f.rs = (struct records){ calloc(300, sizeof(struct record)), 300 };
+	for (size_t i = 0; i < 300; i++) {
+		f.rs.r[i].kind = ENTRY_PUT;
+		random_bytes(&f.rs.r[i].key, 3000, &seed);
+		f.rs.r[i].key.data[2990] = (uint8_t)i;
+		memset(f.rs.r[i].key.data, 'k', 2985);
+	}
+	records_sort(&f.rs);
+	spec = spec_make(&f.dir, &f.options, CODEC_LZ4, 42);
+	f.meta = table_make(&spec, &f.rs);
+	CHECK_OK(table_open(&f.t, &f.dir, 42, NULL, NULL, &err), err);
+	check_all(&f);
+	teardown(&f);
+}
+
+TEST(a_table_copied_through_an_iterator_holds_the_same)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct build_spec spec;
+	struct fixture f, g;
+	struct build *b;
+	struct iter *it;
+	int r;
+
+	setup(&f, 400, true, CODEC_NONE, 4096, 16, 0);
+	g = f;
+	spec = spec_make(&f.dir, &f.options, CODEC_ZSTD, 43);
+	CHECK_OK(build_open(&b, &spec, &err), err);
+	CHECK_OK(table_iter(f.t, true, &it, &err), err);
+	for (r = it->ops->first(it, &err); r > 0; r = it->ops->next(it, &err)) {
+		uint64_t before = build_bytes(b);
+
+		CHECK_OK(build_add(b, it, &err), err);
+		CHECK(build_bytes(b) > before || it->e.value_len < 4096);
+		CHECK(slice_eq(build_last_key(b), it->e.key));
+	}
+	CHECK_OK(r, err);
+	CHECK_OK(build_finish(b, &g.meta, &err), err);
+	iter_close(it);
+	CHECK_OK(table_open(&g.t, &f.dir, 43, NULL, NULL, &err), err);
+	check_all(&g);
+	table_close(g.t);
+	table_meta_release(&g.meta);
+	teardown(&f);
+}
+
+TEST(the_properties_tell_what_the_builder_was_told)
+{
+	static const uint64_t replaces[] = { 7, 9 };
+	struct fixture f = { .dir = scratch_open() };
+	struct store_error err = STORE_ERROR_INIT;
+	struct table_props p = TABLE_PROPS_INIT;
+	struct build_spec spec;
+	uint64_t dead = 0;
+
+	options_default(&f.options);
+	f.rs = records_make(500, false, 3);
+	for (size_t i = 0; i < f.rs.n; i++)
+		dead += f.rs.r[i].kind == ENTRY_DELETE;
+	spec = spec_make(&f.dir, &f.options, CODEC_LZ4, 42);
+	spec.replaces = replaces;
+	spec.n_replaces = 2;
+	spec.oldest_tombstone_ms = 77;
+	f.meta = table_make(&spec, &f.rs);
+	CHECK_OK(table_open(&f.t, &f.dir, 42, NULL, NULL, &err), err);
+	CHECK_OK(table_props(f.t, &p, &err), err);
+	CHECK(!memcmp(p.uuid, spec.uuid, 16) && p.number == 42);
+	CHECK(p.age_first == 4 && p.age_last == 5);
+	CHECK(p.level == 2 && p.run == 1 && p.created_ms == 1000);
+	CHECK(p.entries == f.rs.n && p.tombstones == dead && dead > 0);
+	CHECK(p.oldest_tombstone_ms == 77);
+	CHECK(p.n_replaces == 2 && p.replaces[0] == 7 && p.replaces[1] == 9);
+	CHECK(slice_eq(buf_slice(&p.smallest), buf_slice(&f.rs.r[0].key)));
+	CHECK(slice_eq(buf_slice(&p.largest),
+		       buf_slice(&f.rs.r[f.rs.n - 1].key)));
+	CHECK(f.meta.bytes == table_size(f.t));
+	table_props_release(&p);
+	teardown(&f);
+}
+
+/* ---- how much is read ---- */
+
+static ssize_t (*real_pread)(int fd, void *p, size_t n, off_t off);
+static int preads;
+
+static ssize_t count_pread(int fd, void *p, size_t n, off_t off)
+{
+	preads++;
+	return real_pread(fd, p, n, off);
+}
+
+TEST(opening_reads_the_footer_and_a_lookup_one_page_a_level)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct lookup l = LOOKUP_INIT;
+	struct table *t;
+	struct fixture f;
+	int r;
+
+	setup(&f, 20000, false, CODEC_LZ4, 4096, 16, 0);
+	real_pread = os.pread;
+	os.pread = count_pread;
+	preads = 0;
+	r = table_open(&t, &f.dir, 42, NULL, NULL, &err);
+	CHECK(r == 0 && preads == 1);
+	r = get(t, buf_slice(&f.rs.r[777].key), &l);
+	/* filter, root, leaf, data */
+	CHECK(r == 1 && preads <= 1 + 4);
+	preads = 0;
+	r = get(t, slice_str("user:absent"), &l);
+	CHECK(r == 0 && preads == 1);
+	os.pread = real_pread;
+	table_close(t);
+	lookup_release(&l);
+	teardown(&f);
+}
+
+TEST(the_cache_makes_the_second_lookup_read_nothing)
+{
+	struct lookup l = LOOKUP_INIT;
+	struct fixture f;
+	uint64_t read;
+
+	setup(&f, 20000, false, CODEC_LZ4, 4096, 16, 1u << 24);
+	get(f.t, buf_slice(&f.rs.r[777].key), &l);
+	read = f.counters.blocks_read;
+	CHECK(read >= 3 && read <= 4);
+	get(f.t, buf_slice(&f.rs.r[777].key), &l);
+	CHECK(f.counters.blocks_read == read);
+	CHECK(f.counters.cache_hits >= 2);
+	CHECK(f.counters.filter_probes == 2);
+	CHECK(f.counters.filter_negatives == 0);
+	lookup_release(&l);
+	teardown(&f);
+}
+
+TEST(an_absent_key_costs_one_filter_probe)
+{
+	struct lookup l = LOOKUP_INIT;
+	struct fixture f;
+	char key[32];
+
+	setup(&f, 5000, false, CODEC_LZ4, 4096, 16, 1u << 24);
+	for (int i = 0; i < 10000; i++) {
+		int n = snprintf(key, sizeof(key), "user:absent%d", i);
+
+		CHECK(get(f.t, slice_make(key, (size_t)n), &l) == 0);
+	}
+	CHECK(f.counters.filter_probes == 10000);
+	CHECK(f.counters.filter_negatives >= 9850);
+	lookup_release(&l);
+	teardown(&f);
+}
+
+TEST(a_table_without_filter_is_still_searched)
+{
+	struct fixture f = { .dir = scratch_open() };
+	struct store_error err = STORE_ERROR_INIT;
+	struct build_spec spec;
+
+	options_default(&f.options);
+	f.options.filter_bits = 0;
+	f.rs = records_make(500, false, 3);
+	spec = spec_make(&f.dir, &f.options, CODEC_LZ4, 42);
+	f.meta = table_make(&spec, &f.rs);
+	CHECK_OK(table_open(&f.t, &f.dir, 42, NULL, &f.counters, &err), err);
+	check_all(&f);
+	CHECK(f.counters.filter_probes == 0);
+	teardown(&f);
+}
+
+/* ---- building badly ---- */
+
+static struct record record_of(const char *key)
+{
+	struct record r = { .kind = ENTRY_PUT };
+
+	buf_append_slice(&r.key, slice_str(key));
+	return r;
+}
+
+TEST(keys_that_do_not_ascend_are_a_bug)
+{
+	struct dir d = scratch_open();
+	struct store_error err = STORE_ERROR_INIT;
+	struct record a = record_of("a"), b = record_of("b");
+	struct options o;
+	struct build_spec spec;
+	struct build *build;
+
+	options_default(&o);
+	spec = spec_make(&d, &o, CODEC_LZ4, 1);
+	CHECK_OK(build_open(&build, &spec, &err), err);
+	CHECK_OK(record_add(build, &b, &err), err);
+	CHECK(record_add(build, &a, &err) == STORE_EBUG);
+	CHECK(record_add(build, &b, NULL) == STORE_EBUG);
+	build_abort(build);
+	build_abort(NULL);
+	CHECK(rmdir(d.path) == 0);
+	buf_free(&a.key);
+	buf_free(&b.key);
+	dir_close(&d);
+}
+
+TEST(a_table_of_nothing_is_refused_and_leaves_no_file)
+{
+	struct dir d = scratch_open();
+	struct store_error err = STORE_ERROR_INIT;
+	struct table_meta meta;
+	struct options o;
+	struct build_spec spec;
+	struct build *b;
+
+	options_default(&o);
+	spec = spec_make(&d, &o, CODEC_LZ4, 1);
+	CHECK_OK(build_open(&b, &spec, &err), err);
+	CHECK(build_finish(b, &meta, &err) == STORE_EBUG);
+	CHECK(rmdir(d.path) == 0);
+	dir_close(&d);
+}
+
+static ssize_t full_disk(int fd, const void *p, size_t n, off_t off)
+{
+	(void)fd;
+	(void)p;
+	(void)n;
+	(void)off;
+	errno = ENOSPC;
+	return -1;
+}
+
+static int bad_fsync(int fd)
+{
+	(void)fd;
+	errno = EIO;
+	return -1;
+}
+
+TEST(a_full_disk_or_a_failed_sync_leaves_no_file)
+{
+	struct dir d = scratch_open();
+	struct store_error err = STORE_ERROR_INIT;
+	struct record a = record_of("a");
+	struct os real = os;
+	struct table_meta meta;
+	struct options o;
+	struct build_spec spec;
+	struct build *b;
+	int r;
+
+	options_default(&o);
+	spec = spec_make(&d, &o, CODEC_LZ4, 1);
+	CHECK_OK(build_open(&b, &spec, &err), err);
+	CHECK_OK(record_add(b, &a, &err), err);
+	os.pwrite = full_disk;
+	r = build_finish(b, &meta, &err);
+	os = real;
+	CHECK(r == STORE_ENOSPACE && strstr(err.text, "000001.sst.tmp"));
+	err = STORE_ERROR_INIT;
+	CHECK_OK(build_open(&b, &spec, &err), err);
+	CHECK_OK(record_add(b, &a, &err), err);
+	os.fsync = bad_fsync;
+	r = build_finish(b, &meta, &err);
+	os = real;
+	CHECK(r == STORE_EIO);
+	CHECK(rmdir(d.path) == 0);
+	buf_free(&a.key);
+	dir_close(&d);
+}
+
+TEST(a_table_under_another_number_is_refused)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct fixture f;
+	struct table *t;
+
+	setup(&f, 10, false, CODEC_LZ4, 4096, 16, 0);
+	CHECK_OK(os_rename(&f.dir, "000042.sst", "000043.sst", &err), err);
+	CHECK(table_open(&t, &f.dir, 42, NULL, NULL, NULL) == STORE_EGONE);
+	CHECK(table_open(&t, &f.dir, 43, NULL, NULL, &err) == STORE_ECORRUPT);
+	err = STORE_ERROR_INIT;
+	CHECK_OK(table_open_name(&t, &f.dir, "000043.sst", &err), err);
+	CHECK_OK(table_verify(t, &f.meta, &err), err);
+	table_close(t);
+	teardown(&f);
+}
+
+TEST_MAIN()
