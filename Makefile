@@ -85,12 +85,78 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/lib/libstore.a
 
 units: $(UNITS)
 
+# Crash harnesses and other C programs of the tests.
+HARNESSSRC := $(wildcard tests/crash/*.c tests/tools/*.c)
+-include tests/crash/rules.mk
+
+tests: all units $(HARNESS)
+
+# ---- what a person types ----
+
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT = DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq
+BUILD_DEPS = gcc libc6-dev binutils libjansson-dev libxxhash-dev liblz4-dev \
+             libzstd-dev jq gawk
+TEST_DEPS = bats python3 strace xxhash xfsprogs e2fsprogs util-linux mandoc \
+            procps bsdextrautils
+LINT_DEPS = clang clang-format clang-tidy cppcheck shellcheck
+
+deps:
+	@$(APT) $(BUILD_DEPS) $(TEST_DEPS) >/dev/null
+
+deps-lint:
+	@$(APT) $(LINT_DEPS) libclang-rt-14-dev >/dev/null
+
+demo: all
+	@PATH="$(TOOLDIR):$$PATH" tests/demo.sh
+
+check: tests
+	@BUILD=$(BUILD) tests/run.sh
+
+check-full: tests
+	@BUILD=$(BUILD) FULL=1 tests/run.sh
+
+lint:
+	@tests/lint.sh
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+asan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan STATIC=0 OPT='-O1 -g' \
+	  HARDEN= SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
+	  SANITIZED=1 check
+
+tsan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan STATIC=0 OPT='-O1 -g' \
+	  HARDEN= SANITIZE='-fsanitize=thread' $(BUILD)/tsan/tests/unit/test_threads
+	$(BUILD)/tsan/tests/unit/test_threads
+
+DEST = $(DESTDIR)$(PREFIX)
+install:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/install \
+	  PLUGINDIR=$(PREFIX)/lib/lsm/plugins TOOLDIR=$(PREFIX)/bin all
+	install -d $(DEST)/bin $(DEST)/lib/pkgconfig $(DEST)/lib/lsm/plugins \
+	  $(DEST)/include/libstore $(DEST)/share/man/man1 \
+	  $(DEST)/share/man/man3 $(DEST)/share/man/man5 $(DEST)/share/man/man7
+	install $(BUILD)/install/bin/* $(DEST)/bin
+	install -m 644 $(BUILD)/install/lib/libstore.a $(DEST)/lib
+	install $(BUILD)/install/lib/libstore.so $(DEST)/lib/libstore.so.0
+	ln -sf libstore.so.0 $(DEST)/lib/libstore.so
+	install -m 644 $(BUILD)/install/plugins/* $(DEST)/lib/lsm/plugins
+	for h in lib/store.h formats/bytes.h formats/error.h plugins/strategy.h; do \
+	  sed 's|"formats/|"|' $$h > $(DEST)/include/libstore/$${h##*/}; done
+	printf 'Name: libstore\nDescription: LSM-tree key-value store\nVersion: 1.0\nCflags: -I%s/include/libstore\nLibs: -L%s/lib -lstore\n' \
+	  $(PREFIX) $(PREFIX) > $(DEST)/lib/pkgconfig/libstore.pc
+	install -m 644 bin/*.1 $(DEST)/share/man/man1
+	install -m 644 lib/*.3 $(DEST)/share/man/man3
+	install -m 644 formats/*.5 $(DEST)/share/man/man5
+	install -m 644 bin/*.7 plugins/*.7 $(DEST)/share/man/man7
+
 clean:
 	rm -rf $(BUILD)
 
-format:
-	clang-format -i $(shell git ls-files '*.c' '*.h')
-
-.PHONY: all units clean format
+.PHONY: all units tests deps deps-lint demo check check-full lint format asan \
+	tsan install clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -44,6 +44,15 @@ static bool varint(struct cursor *c, uint64_t *v)
 	return get_varint(c, v);
 }
 
+static bool take(struct cursor *c, uint64_t len, struct slice *s)
+{
+	if (cursor_left(c) < len)
+		return false;
+	*s = slice_make(c->p, (size_t)len);
+	c->p += len;
+	return true;
+}
+
 static bool tag_ok(uint8_t tag, const struct block_entry *e)
 {
 	if (tag & ~(0x0f | BLOCK_EXPIRES | BLOCK_CHUNKED))
@@ -66,13 +75,16 @@ static const char *decode(const uint8_t *data, uint32_t off, uint32_t end,
 {
 	struct cursor c;
 	uint64_t shared, unshared, len;
+	struct slice one;
 	uint8_t tag;
 
 	if (off >= end)
 		return bad_frame;
 	c = cursor_make(slice_make(data + off, end - off));
-	if (!varint(&c, &shared) || !varint(&c, &unshared) || !get_u8(&c, &tag))
+	if (!varint(&c, &shared) || !varint(&c, &unshared) ||
+	    !take(&c, 1, &one))
 		return cut_short;
+	tag = one.data[0];
 	e->kind = tag & 0x0f;
 	e->chunked = tag & BLOCK_CHUNKED;
 	e->expires_ms = 0;
@@ -82,8 +94,8 @@ static const char *decode(const uint8_t *data, uint32_t off, uint32_t end,
 	if (shared > KEY_MAX || unshared > KEY_MAX ||
 	    shared + unshared > KEY_MAX || unshared == 0)
 		return malformed;
-	if (!varint(&c, &len) || !get_bytes(&c, unshared, &raw->suffix) ||
-	    !get_bytes(&c, len, &e->value))
+	if (!varint(&c, &len) || !take(&c, unshared, &raw->suffix) ||
+	    !take(&c, len, &e->value))
 		return cut_short;
 	if (!tag_ok(tag, e))
 		return malformed;

@@ -18,17 +18,22 @@ int jsonread_bad(const struct jsonread *rd, const char *fmt, ...)
 	return store_corrupt(rd->err, rd->dir, rd->name, STORE_NO_OFFSET, why);
 }
 
-/* jansson's own messages quote the text, which may hold anything. */
+/*
+ * jansson's own messages quote the text, which may hold anything.  Of a failed
+ * allocation it tells in three ways: by its code, by none, and, for a string,
+ * as bad syntax.
+ */
 int jsonread_load(const struct jsonread *rd, struct slice text, json_t **root)
 {
-	const char *what = "not JSON";
-	json_error_t why;
+	const char *what = "not JSON, or no memory to parse it";
+	json_error_t why = { .line = 0 };
 
 	*root = json_loadb((const char *)text.data, text.len,
 			   JSON_REJECT_DUPLICATES, &why);
 	if (*root)
 		return 0;
 	switch (json_error_code(&why)) {
+	case json_error_unknown:
 	case json_error_out_of_memory:
 		return store_nomem(rd->err);
 	case json_error_duplicate_key:

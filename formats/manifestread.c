@@ -392,11 +392,9 @@ static int check_canonical(const struct jsonread *rd, const struct manifest *m,
 	struct buf again = BUF_INIT;
 	uint64_t sum;
 	size_t i = 0;
-	int r;
+	int r = manifest_format(m, &again, &sum, rd->err);
 
-	if ((r = manifest_format(m, &again, &sum, rd->err)) < 0)
-		return r;
-	if (!slice_eq(text, buf_slice(&again))) {
+	if (r == 0 && !slice_eq(text, buf_slice(&again))) {
 		while (i < again.len && i < text.len &&
 		       again.data[i] == text.data[i])
 			i++;

@@ -3,6 +3,8 @@
 
     manifest.py FILE...     check each file and print a summary
 
+Of a page of documentation (.md) the indented example is checked.
+
 It shares no line with the library: what both accept is what the page says.
 Checks checksum, canonical form, types, bounds and invariants; exits 1 at the
 first file that breaks one, saying which.
@@ -321,11 +323,20 @@ def summary(path, m):
                sum(t["entries"] for t in tables)))
 
 
+def example(page):
+    """The first object that a page shows, without its indentation."""
+    shown = re.search(rb"(?m)^    \{\n(    .*\n)*?    \}\n", page)
+    need(shown, "no example")
+    return re.sub(rb"(?m)^    ", b"", shown[0])
+
+
 def main():
     for path in sys.argv[1:]:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
         try:
+            if path.endswith(".md"):
+                data = example(data)
             summary(path, check(data))
         except Bad as e:
             sys.exit("%s: %s" % (path, e))

@@ -69,7 +69,7 @@ load helper
 }
 
 @test "del: a range is one atomic batch" {
-  command -v strace > /dev/null || skip "no strace"
+  needs_strace
   seq 1000 | sed 's/$/\tv/' | lsm-put
   strace -f -qq -o trace -e trace=fdatasync lsm-del --all
   [ "$(grep -c fdatasync trace)" -eq 1 ]

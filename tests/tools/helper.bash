@@ -69,3 +69,13 @@ for c in range(0 if sys.argv[1] == 'nul' else 1, 256):
 sys.stdout.buffer.write(out)
 PY
 }
+
+sanitized() {
+  grep -Eq '__(asan|tsan|msan)_init' "$(command -v lsm-put)"
+}
+
+# strace is the only way to see a sync; the leak checker does not like it.
+needs_strace() {
+  command -v strace > /dev/null || skip "no strace"
+  ! sanitized || skip "a sanitizer does not run under strace"
+}

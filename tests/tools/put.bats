@@ -182,7 +182,7 @@ load helper
 }
 
 @test "put: --batch-size N commits every N records" {
-  command -v strace > /dev/null || skip "no strace"
+  needs_strace
   lsm-init
   lsm-put start up
   seq 10 | sed 's/$/\tv/' > records
@@ -194,7 +194,7 @@ load helper
 }
 
 @test "put: --sync=none syncs nothing and is visible at once" {
-  command -v strace > /dev/null || skip "no strace"
+  needs_strace
   lsm-put start up
   strace -f -qq -o trace -e trace=fdatasync,fsync lsm-put --sync=none k v
   [ ! -s trace ]

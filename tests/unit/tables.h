@@ -84,9 +84,8 @@ static inline void records_sort(struct records *rs)
 static inline void random_bytes(struct buf *b, size_t n, unsigned *seed)
 {
 	while (b->len < n)
-		buf_append_u8(b, rand_r(seed) % 2
-					 ? 'x'
-					 : (uint8_t)rand_r(seed));
+		buf_append_u8(b,
+			      rand_r(seed) % 2 ? 'x' : (uint8_t)rand_r(seed));
 }
 
 /*

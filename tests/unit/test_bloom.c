@@ -9,8 +9,7 @@ static uint64_t hash_of(uint64_t i)
 	char key[32];
 
 	return bloom_hash(
-		slice_make(key, (size_t)snprintf(key, sizeof(key),
-						 "key%016llx",
+		slice_make(key, (size_t)snprintf(key, sizeof(key), "key%016llx",
 						 (unsigned long long)i)));
 }
 

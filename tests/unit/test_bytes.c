@@ -25,9 +25,9 @@ TEST(slices_are_equal_when_all_their_bytes_are)
 
 TEST(prefixes_that_differ_order_as_their_keys_do)
 {
-	static const char *const keys[] = { "",	       "\x01",	   "a",
-					    "abcdefg", "abcdefgh", "abcdefghi",
-					    "abcdefgi", "b",	   "\xff" };
+	static const char *const keys[] = { "",		"\x01",	    "a",
+					    "abcdefg",	"abcdefgh", "abcdefghi",
+					    "abcdefgi", "b",	    "\xff" };
 
 	for (size_t i = 0; i < 9; i++)
 		for (size_t j = 0; j < 9; j++) {

@@ -81,6 +81,42 @@ TEST(what_is_written_is_read_back_whatever_it_is)
 	}
 }
 
+TEST(keys_that_are_awkward_in_json_come_back_as_they_were)
+{
+	static const char *const keys[] = {
+		"\"",
+		"\\",
+		"/",
+		"\\u0041",
+		"\xc3\xa9 \xf0\x9f\x8c\xb2",
+		"\x7f",
+		"\xe2\x80\xa8",
+		"\t\n\r",
+		"\xff\xfe",
+		" ",
+	};
+	struct store_error err = STORE_ERROR_INIT;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		struct manifest m = MANIFEST_INIT, back = MANIFEST_INIT;
+		struct table_meta t = make_table(1, 1, 1, keys[i], keys[i]);
+		struct buf text = BUF_INIT;
+
+		start_manifest(&m);
+		m.generation = 1;
+		m.next_number = 2;
+		add_run(&m, 0, &t, 1);
+		format(&m, &text);
+		CHECK_OK(
+			manifest_parse(&back, buf_slice(&text), "d", "m", &err),
+			err);
+		CHECK(same_manifest(&m, &back));
+		manifest_release(&m);
+		manifest_release(&back);
+		buf_free(&text);
+	}
+}
+
 TEST(format_appends_and_checks_only_its_own_bytes)
 {
 	struct store_error err = STORE_ERROR_INIT;

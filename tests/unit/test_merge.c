@@ -105,9 +105,9 @@ static void src_close(struct iter *it)
 	free(it);
 }
 
-static const struct iter_ops src_ops = { src_first, src_last, src_seek,
+static const struct iter_ops src_ops = { src_first,  src_last, src_seek,
 					 src_before, src_next, src_prev,
-					 src_chunk, src_close };
+					 src_chunk,  src_close };
 
 /* ---- the model: for each key the newest source that holds it ---- */
 
@@ -230,8 +230,8 @@ TEST(any_walk_agrees_with_the_model)
 
 		for (int i = 0; i < 300; i++) {
 			uint32_t to = (uint32_t)rand_r(&seed) % (KEYS + 2);
-			int how = k < 0 ? rand_r(&seed) % 4
-					: rand_r(&seed) % 12;
+			int how =
+				k < 0 ? rand_r(&seed) % 4 : rand_r(&seed) % 12;
 			uint8_t p[4];
 			int r;
 
@@ -241,10 +241,9 @@ TEST(any_walk_agrees_with_the_model)
 			} else if (how == 1) {
 				r = it->ops->seek_before(it, key_of(to, p),
 							 &err);
-				k = model_from(&m,
-					       to > KEYS ? KEYS - 1
-							 : (int)to - 1,
-					       -1);
+				k = model_from(
+					&m, to > KEYS ? KEYS - 1 : (int)to - 1,
+					-1);
 			} else if (how == 2) {
 				r = it->ops->first(it, &err);
 				k = model_from(&m, 0, 1);

@@ -1,0 +1,18 @@
+# rules.mk - how the crash harnesses are built.
+#
+# kill and pairs share the rooms of tests/crash; power stands alone.
+
+CRASH_SHARED := trace place model scene oracle
+CRASH_PAIR := $(BUILD)/tests/crash/kill $(BUILD)/tests/crash/pairs
+CRASH_ALONE := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/crash/power.c))
+HARNESS += $(CRASH_PAIR) $(CRASH_ALONE)
+
+$(CRASH_PAIR): $(BUILD)/tests/crash/%: $O/tests/crash/%.o \
+		$(CRASH_SHARED:%=$O/tests/crash/%.o) $(BUILD)/lib/libstore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -ldl
+
+$(CRASH_ALONE): $(BUILD)/tests/crash/%: $O/tests/crash/%.o \
+		$(BUILD)/lib/libstore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -ldl
