@@ -1,50 +1,17 @@
 #include "bin/tool.h"
 #include "bin/message.h"
+#include "bin/options.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#define MAX_OPTIONS 32
-
 /* Once a timeout has passed, how often a lock that is waited for is judged. */
 #define JUDGE_EVERY_US 20000
-
-enum common {
-	OPT_NO_WAIT = 512,
-	OPT_TIMEOUT,
-	OPT_HELP,
-	OPT_VERSION,
-};
-
-struct common_option {
-	struct tool_option option;
-	unsigned has; /* the tools that have it; 0: all */
-};
-
-static const struct common_option common_options[] = {
-	{ { "dir", 'd', "DIR", "the store; else $LSM_DIR, else data" }, 0 },
-	{ { "format", 'f', "NAME", "records as tsv (default), nul or jsonl" },
-	  TOOL_FORMATS },
-	{ { "hex", 'x', NULL, "keys and values in operands are hex" },
-	  TOOL_HEX },
-	{ { "no-wait", OPT_NO_WAIT, NULL, "status 75 if a lock is taken" },
-	  TOOL_WAITS },
-	{ { "timeout", OPT_TIMEOUT, "SECONDS",
-	    "status 75 if a lock is not got in time" },
-	  TOOL_WAITS },
-	{ { "quiet", 'q', NULL, "no notices and warnings" }, 0 },
-	{ { "help", OPT_HELP, NULL, "say this" }, 0 },
-	{ { "version", OPT_VERSION, NULL, "say release and format versions" },
-	  0 },
-};
-
-#define N_COMMON (sizeof(common_options) / sizeof(common_options[0]))
 
 /* ---- starting ---- */
 
@@ -114,137 +81,6 @@ void tool_start(struct tool *t, const struct tool_spec *spec, int argc,
 
 /* ---- options ---- */
 
-static bool has_common(const struct tool *t, size_t i)
-{
-	unsigned has = common_options[i].has;
-
-	return !has || (t->spec->has & has);
-}
-
-/* getopt's two tables of the tool's options and the common ones. */
-static void make_tables(const struct tool *t, struct option *longs,
-			char *shorts)
-{
-	size_t n = 0, common = 0;
-	const struct tool_option *own = t->spec->options;
-
-	/*
-	 * '+': options end at the first operand, so that a value that starts
-	 * with a dash is a value.  ':': a missing argument is told apart.
-	 */
-	*shorts++ = '+';
-	*shorts++ = ':';
-	while (n < MAX_OPTIONS - 1) {
-		const struct tool_option *o;
-
-		if (own && own->name)
-			o = own++;
-		else if (common == N_COMMON)
-			break;
-		else if (has_common(t, common))
-			o = &common_options[common++].option;
-		else {
-			common++;
-			continue;
-		}
-		longs[n++] = (struct option){ o->name,
-					      o->arg ? required_argument
-						     : no_argument,
-					      NULL, o->letter };
-		if (o->letter < 256) {
-			*shorts++ = (char)o->letter;
-			if (o->arg)
-				*shorts++ = ':';
-		}
-	}
-	longs[n] = (struct option){ NULL, 0, NULL, 0 };
-	*shorts = '\0';
-}
-
-static void append_option(struct buf *out, const struct tool_option *o)
-{
-	char left[48], line[160];
-	int n;
-
-	n = snprintf(left, sizeof(left), o->letter < 256 ? "-%c, " : "    ",
-		     o->letter);
-	snprintf(left + n, sizeof(left) - (size_t)n, "--%s%s%s", o->name,
-		 o->arg ? " " : "", o->arg ? o->arg : "");
-	n = snprintf(line, sizeof(line), "  %-26s %s\n", left, o->help);
-	buf_append(out, line, (size_t)n);
-}
-
-static void append_text(struct buf *out, const char *s)
-{
-	buf_append(out, s, strlen(s));
-}
-
-/* --help and --version are output like any other: a full disk is an error. */
-static void print_and_exit(const struct tool *t, struct buf *out)
-{
-	struct store_error err = STORE_ERROR_INIT;
-	int r;
-
-	if ((r = tool_write(1, out->data, out->len, &err)) >= 0)
-		r = tool_close_stdout(t, &err);
-	buf_free(out);
-	exit(tool_status(t, r, &err));
-}
-
-/* One form of the synopsis, broken between its arguments. */
-static void append_form(struct buf *out, const char *name, const char *form)
-{
-	size_t column = 7 + strlen(name);
-
-	append_text(out, name);
-	while (*form) {
-		size_t len = *form == '[' ? strcspn(form, "]") + 1
-					  : strcspn(form, " ");
-
-		if (column + 1 + len > 79) {
-			append_text(out, "\n              ");
-			column = 14;
-		}
-		append_text(out, " ");
-		buf_append(out, form, len);
-		column += 1 + len;
-		form += len + (form[len] == ' ');
-	}
-	append_text(out, "\n");
-}
-
-static void print_help(const struct tool *t)
-{
-	const struct tool_spec *s = t->spec;
-	struct buf out = BUF_INIT;
-
-	for (int i = 0; s->synopsis[i]; i++) {
-		append_text(&out, i ? "       " : "usage: ");
-		append_form(&out, s->name, s->synopsis[i]);
-	}
-	append_text(&out, "\n");
-	append_text(&out, s->summary);
-	append_text(&out, "\n\n");
-	for (const struct tool_option *o = s->options; o && o->name; o++)
-		append_option(&out, o);
-	for (size_t i = 0; i < N_COMMON; i++)
-		if (has_common(t, i))
-			append_option(&out, &common_options[i].option);
-	append_text(&out, "\nStatus: 0 done, 1 an honest no, 64 usage, 65 data,"
-			  " 66 no store, 71 system,\n73 cannot create, 74 I/O,"
-			  " 75 busy, 77 permission, 78 configuration.\n");
-	print_and_exit(t, &out);
-}
-
-static void print_version(const struct tool *t)
-{
-	struct buf out = BUF_INIT;
-
-	append_text(&out, t->spec->name);
-	append_text(&out, " " TOOL_RELEASE "\n" TOOL_FORMAT_VERSIONS "\n");
-	print_and_exit(t, &out);
-}
-
 /* SECONDS, with up to three decimals, as milliseconds. */
 static int64_t parse_seconds(const struct tool *t, const char *s)
 {
@@ -303,10 +139,10 @@ static bool take_common(struct tool *t, int c)
 		t->timeout_ms = parse_seconds(t, optarg);
 		return true;
 	case OPT_HELP:
-		print_help(t);
+		options_print_help(t);
 		return true;
 	case OPT_VERSION:
-		print_version(t);
+		options_print_version(t);
 		return true;
 	default:
 		return false;
@@ -316,10 +152,10 @@ static bool take_common(struct tool *t, int c)
 int tool_option(struct tool *t)
 {
 	struct option longs[MAX_OPTIONS];
-	char shorts[2 * MAX_OPTIONS + 3];
+	char shorts[MAX_SHORTS];
 	int c;
 
-	make_tables(t, longs, shorts);
+	options_tables(t, longs, shorts);
 	do {
 		const char *word = optind < t->argc ? t->argv[optind] : "";
 

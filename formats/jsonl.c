@@ -4,6 +4,9 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <xxhash.h>
+
+/* ---- reading ---- */
 
 static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -191,6 +194,8 @@ enum jsonl_kind jsonl_parse(struct slice line, bool keys, struct jsonl_line *l)
 	return k;
 }
 
+/* ---- writing ---- */
+
 static int append_piece(const char *p, size_t len, void *ctx)
 {
 	return buf_append(ctx, p, len);
@@ -201,7 +206,11 @@ static int append_str(struct buf *out, const char *s)
 	return buf_append(out, s, strlen(s));
 }
 
-int jsonl_append_field(struct buf *out, const char *name, struct slice s)
+/*
+ * Append `"NAME":"..."`, or `"NAME_base64":"..."` when `s` is not UTF-8.
+ * -1: no memory.
+ */
+static int append_field(struct buf *out, const char *name, struct slice s)
 {
 	/* NULL: not UTF-8, or no memory, which base64 then finds as well */
 	json_t *j = json_stringn(s.len ? (const char *)s.data : "", s.len);
@@ -216,4 +225,57 @@ int jsonl_append_field(struct buf *out, const char *name, struct slice s)
 		r = -1;
 	json_decref(j);
 	return r;
+}
+
+static int append_members(struct buf *out, const char *members)
+{
+	if (members &&
+	    (append_str(out, ",") < 0 || append_str(out, members) < 0))
+		return -1;
+	return append_str(out, "}\n");
+}
+
+int record_write_jsonl(struct buf *out, struct slice key,
+		       const struct slice *value, const char *members,
+		       struct store_error *err)
+{
+	size_t len = out->len;
+
+	if (append_str(out, "{") < 0 || append_field(out, "key", key) < 0 ||
+	    (value && (append_str(out, ",") < 0 ||
+		       append_field(out, "value", *value) < 0)) ||
+	    append_members(out, members) < 0) {
+		out->len = len;
+		return store_nomem(err);
+	}
+	return 0;
+}
+
+int record_write_header(struct buf *out, const char *members,
+			struct store_error *err)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "{\"lsm_records\":%d", RECORD_VERSION);
+	if (append_str(out, text) < 0 || append_members(out, members) < 0)
+		return store_nomem(err);
+	return 0;
+}
+
+int record_write_end_mark(struct buf *out, uint64_t count, uint64_t checksum,
+			  struct store_error *err)
+{
+	char text[120];
+
+	snprintf(text, sizeof(text),
+		 "{\"end\":true,\"records\":%" PRIu64
+		 ",\"checksum\":\"%016" PRIx64 "\"}\n",
+		 count, checksum);
+	return append_str(out, text) < 0 ? store_nomem(err) : 0;
+}
+
+uint64_t record_checksum(uint64_t sofar, struct slice key, struct slice value)
+{
+	sofar = XXH3_64bits_withSeed(key.data, key.len, sofar);
+	return XXH3_64bits_withSeed(value.data, value.len, sofar);
 }

@@ -1,8 +1,8 @@
 /*
  * jsonl.h - one line of a jsonl stream: a record, a header or an end mark.
  *
- * What record_parse() and record_write() use for RECORD_JSONL; nobody else
- * includes this.  Bytes: formats/records.md.
+ * What record_parse() uses for RECORD_JSONL; nobody else includes this.  The
+ * writing side is in records.h.  Bytes: formats/records.md.
  */
 #ifndef FORMATS_JSONL_H
 #define FORMATS_JSONL_H
@@ -27,11 +27,5 @@ struct jsonl_line {
 
 /* Read one line, without its LF; `keys`: a record has a key alone. */
 enum jsonl_kind jsonl_parse(struct slice line, bool keys, struct jsonl_line *l);
-
-/*
- * Append `"NAME":"..."`, or `"NAME_base64":"..."` when `s` is not UTF-8.
- * -1: no memory.
- */
-int jsonl_append_field(struct buf *out, const char *name, struct slice s);
 
 #endif

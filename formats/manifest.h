@@ -71,16 +71,16 @@ struct manifest {
 	uint64_t next_number; /* above every number in use */
 	uint64_t created_ms;
 	struct options options;
-	char *strategy;		    /* name, [a-z0-9][a-z0-9_-]{0,31} */
-	struct setting *settings;   /* the strategy's, by name ascending */
+	char *strategy;		  /* name, [a-z0-9][a-z0-9_-]{0,31} */
+	struct setting *settings; /* the strategy's, by name ascending */
 	size_t n_settings;
-	struct log_meta *logs;	    /* oldest first; only the last may be active */
+	struct log_meta *logs; /* oldest first; only the last may be active */
 	size_t n_logs;
 	struct level *levels;
 	size_t n_levels;
-	uint64_t flushed_bytes;	    /* written so far by flush */
+	uint64_t flushed_bytes; /* written so far by flush */
 	uint64_t compacted_bytes[MANIFEST_MAX_LEVELS]; /* by output level */
-	struct dropped *dropped;    /* by number ascending */
+	struct dropped *dropped;		       /* by number ascending */
 	size_t n_dropped;
 	struct buf may_ignore; /* JSON of that object, kept; empty: {} */
 };

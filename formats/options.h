@@ -24,30 +24,30 @@ enum maintenance {
 };
 
 struct options {
-	uint64_t write_buffer;	    /* bytes of log before it is rotated */
-	uint64_t tree_buffer;	    /* bytes of tree before it is rotated */
-	uint64_t sealed_logs;	    /* writers flush at this many */
-	uint64_t level0_runs;	    /* soft limit: compaction is due */
-	uint64_t level0_bytes;	    /* soft limit, in bytes */
-	uint64_t level0_hard;	    /* hard limit, in runs */
-	uint64_t level_ratio;	    /* size of a level over the one above */
-	uint64_t table_bytes;	    /* target size of a table */
-	uint64_t table_bytes_max;   /* of a table in the deepest levels */
-	uint64_t block_bytes;	    /* decoded size of a data block */
-	uint64_t restart_interval;  /* keys between restart points */
-	uint64_t compression;	    /* enum codec, all levels but the last */
-	uint64_t compression_last;  /* enum codec, the last level */
-	uint64_t filter_bits;	    /* Bloom filter bits a key; 0 none */
-	uint64_t load_memory;	    /* bytes a bulk load may hold */
-	uint64_t cache_bytes;	    /* decoded blocks a handle keeps */
-	uint64_t job_bytes;	    /* input of one compaction job */
-	uint64_t queue_depth;	    /* asynchronous operations under way */
-	uint64_t maintenance;	    /* enum maintenance */
+	uint64_t write_buffer;	   /* bytes of log before it is rotated */
+	uint64_t tree_buffer;	   /* bytes of tree before it is rotated */
+	uint64_t sealed_logs;	   /* writers flush at this many */
+	uint64_t level0_runs;	   /* soft limit: compaction is due */
+	uint64_t level0_bytes;	   /* soft limit, in bytes */
+	uint64_t level0_hard;	   /* hard limit, in runs */
+	uint64_t level_ratio;	   /* size of a level over the one above */
+	uint64_t table_bytes;	   /* target size of a table */
+	uint64_t table_bytes_max;  /* of a table in the deepest levels */
+	uint64_t block_bytes;	   /* decoded size of a data block */
+	uint64_t restart_interval; /* keys between restart points */
+	uint64_t compression;	   /* enum codec, all levels but the last */
+	uint64_t compression_last; /* enum codec, the last level */
+	uint64_t filter_bits;	   /* Bloom filter bits a key; 0 none */
+	uint64_t load_memory;	   /* bytes a bulk load may hold */
+	uint64_t cache_bytes;	   /* decoded blocks a handle keeps */
+	uint64_t job_bytes;	   /* input of one compaction job */
+	uint64_t queue_depth;	   /* asynchronous operations under way */
+	uint64_t maintenance;	   /* enum maintenance */
 };
 
 enum option_type {
 	OPTION_COUNT, /* a plain number */
-	OPTION_BYTES, /* a number; the text may end in K, M, G (powers of 1024) */
+	OPTION_BYTES, /* a number; K, M, G (powers of 1024) may follow */
 	OPTION_WORD,  /* one of `words`, stored as its index */
 };
 

@@ -2,8 +2,6 @@
 #include "formats/jsonl.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <xxhash.h>
 
 /* The longest a byte gets: \xHH in tsv, \u00HH in jsonl. */
 #define TSV_KEY_TEXT (4 * (size_t)RECORD_KEY_MAX)
@@ -246,7 +244,7 @@ static int check_part(struct record_parser *p, struct slice in,
 	    (p->keys || !memchr(in.data, '\t', TSV_KEY_TEXT + 1)))
 		return bad(p, "no end of the key within its limit", err);
 	if (p->format == RECORD_JSONL && first != '{' && first != ' ' &&
-	    first != '\t')
+	    first != '\t' && first != '\r')
 		return bad(p, "not a JSON object", err);
 	if (in.len > LINE_MAX_BYTES)
 		return bad(p, "longer than any record", err);
@@ -435,65 +433,4 @@ int record_write_key(enum record_format format, struct buf *out,
 	    (r = record_write_end(format, out, err)) < 0)
 		out->len = len;
 	return r;
-}
-
-/* ---- framed jsonl ---- */
-
-static int append_text(struct buf *out, const char *s)
-{
-	return buf_append(out, s, strlen(s));
-}
-
-static int append_members(struct buf *out, const char *members)
-{
-	if (members &&
-	    (append_text(out, ",") < 0 || append_text(out, members) < 0))
-		return -1;
-	return append_text(out, "}\n");
-}
-
-int record_write_jsonl(struct buf *out, struct slice key,
-		       const struct slice *value, const char *members,
-		       struct store_error *err)
-{
-	size_t len = out->len;
-
-	if (append_text(out, "{") < 0 ||
-	    jsonl_append_field(out, "key", key) < 0 ||
-	    (value && (append_text(out, ",") < 0 ||
-		       jsonl_append_field(out, "value", *value) < 0)) ||
-	    append_members(out, members) < 0) {
-		out->len = len;
-		return store_nomem(err);
-	}
-	return 0;
-}
-
-int record_write_header(struct buf *out, const char *members,
-			struct store_error *err)
-{
-	char text[40];
-
-	snprintf(text, sizeof(text), "{\"lsm_records\":%d", RECORD_VERSION);
-	if (append_text(out, text) < 0 || append_members(out, members) < 0)
-		return store_nomem(err);
-	return 0;
-}
-
-int record_write_end_mark(struct buf *out, uint64_t count, uint64_t checksum,
-			  struct store_error *err)
-{
-	char text[120];
-
-	snprintf(text, sizeof(text),
-		 "{\"end\":true,\"records\":%" PRIu64
-		 ",\"checksum\":\"%016" PRIx64 "\"}\n",
-		 count, checksum);
-	return append_text(out, text) < 0 ? store_nomem(err) : 0;
-}
-
-uint64_t record_checksum(uint64_t sofar, struct slice key, struct slice value)
-{
-	sofar = XXH3_64bits_withSeed(key.data, key.len, sofar);
-	return XXH3_64bits_withSeed(value.data, value.len, sofar);
 }

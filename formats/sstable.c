@@ -26,15 +26,15 @@ enum {
 	F_UUID = 24,
 	F_NUMBER = 40,
 	F_SALT = 48,
-	F_FILE = 56,
-	F_DATA = 64,
-	F_FILTER = 72,
-	F_BLOCKS = 80,
-	F_INDEX = 88,
-	F_ROOT = 96,
+	F_FILE_BYTES = 56,
+	F_DATA_BYTES = 64,
+	F_FILTER_OFF = 72,
+	F_FILTER_BLOCKS = 80,
+	F_INDEX_OFF = 88,
+	F_ROOT_OFF = 96,
 	F_ROOT_LEN = 104,
-	F_PROPS_LEN = 108,
-	F_PROPS = 112,
+	F_PROPERTIES_LEN = 108,
+	F_PROPERTIES_OFF = 112,
 	F_DATA_BLOCKS = 120,
 	F_ENTRIES = 128,
 	F_TOMBSTONES = 136,
@@ -128,15 +128,15 @@ void sst_footer_encode(uint8_t *p, const struct sst_footer *f)
 	memcpy(p + F_UUID, f->uuid, sizeof(f->uuid));
 	put_u64(p + F_NUMBER, f->number);
 	put_u64(p + F_SALT, f->salt);
-	put_u64(p + F_FILE, f->file_bytes);
-	put_u64(p + F_DATA, f->data_bytes);
-	put_u64(p + F_FILTER, f->filter_off);
-	put_u64(p + F_BLOCKS, f->filter_blocks);
-	put_u64(p + F_INDEX, f->index_off);
-	put_u64(p + F_ROOT, f->root.off);
+	put_u64(p + F_FILE_BYTES, f->file_bytes);
+	put_u64(p + F_DATA_BYTES, f->data_bytes);
+	put_u64(p + F_FILTER_OFF, f->filter_off);
+	put_u64(p + F_FILTER_BLOCKS, f->filter_blocks);
+	put_u64(p + F_INDEX_OFF, f->index_off);
+	put_u64(p + F_ROOT_OFF, f->root.off);
 	put_u32(p + F_ROOT_LEN, f->root.len);
-	put_u32(p + F_PROPS_LEN, f->properties.len);
-	put_u64(p + F_PROPS, f->properties.off);
+	put_u32(p + F_PROPERTIES_LEN, f->properties.len);
+	put_u64(p + F_PROPERTIES_OFF, f->properties.off);
 	put_u64(p + F_DATA_BLOCKS, f->data_blocks);
 	put_u64(p + F_ENTRIES, f->entries);
 	put_u64(p + F_TOMBSTONES, f->tombstones);
@@ -149,15 +149,15 @@ static void load_footer(const uint8_t *p, struct sst_footer *f)
 	f->depth = load_u32(p + F_DEPTH);
 	f->number = load_u64(p + F_NUMBER);
 	f->salt = load_u64(p + F_SALT);
-	f->file_bytes = load_u64(p + F_FILE);
-	f->data_bytes = load_u64(p + F_DATA);
-	f->filter_off = load_u64(p + F_FILTER);
-	f->filter_blocks = load_u64(p + F_BLOCKS);
-	f->index_off = load_u64(p + F_INDEX);
-	f->root.off = load_u64(p + F_ROOT);
+	f->file_bytes = load_u64(p + F_FILE_BYTES);
+	f->data_bytes = load_u64(p + F_DATA_BYTES);
+	f->filter_off = load_u64(p + F_FILTER_OFF);
+	f->filter_blocks = load_u64(p + F_FILTER_BLOCKS);
+	f->index_off = load_u64(p + F_INDEX_OFF);
+	f->root.off = load_u64(p + F_ROOT_OFF);
 	f->root.len = load_u32(p + F_ROOT_LEN);
-	f->properties.len = load_u32(p + F_PROPS_LEN);
-	f->properties.off = load_u64(p + F_PROPS);
+	f->properties.len = load_u32(p + F_PROPERTIES_LEN);
+	f->properties.off = load_u64(p + F_PROPERTIES_OFF);
 	f->data_blocks = load_u64(p + F_DATA_BLOCKS);
 	f->entries = load_u64(p + F_ENTRIES);
 	f->tombstones = load_u64(p + F_TOMBSTONES);

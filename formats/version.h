@@ -28,8 +28,8 @@ struct page_source {
 	int (*read)(void *ctx, void *window, uint64_t n, const uint8_t **page,
 		    struct store_error *err);
 	void *ctx;
-	uint64_t pages;	  /* in the source */
-	const char *dir;  /* for messages */
+	uint64_t pages;	 /* in the source */
+	const char *dir; /* for messages */
 	const char *name;
 };
 
@@ -58,7 +58,7 @@ struct version {
 	struct options options;
 	struct log_meta *logs; /* oldest first */
 	size_t n_logs;
-	struct version_run *runs; /* in search order: levels down, newest first */
+	struct version_run *runs; /* in search order */
 	size_t n_runs;
 	size_t n_levels;
 	uint32_t level0_runs;
@@ -96,7 +96,8 @@ int version_find(const struct version *v, const struct page_source *src,
 
 /*
  * For iterators: the first table of the run with largest >= key (1), or 0 when
- * all lie before it, *index then being run->tables.  An empty key finds table 0.
+ * all lie before it, *index then being run->tables.  An empty key finds the
+ * first table.
  */
 int version_seek(const struct version *v, const struct page_source *src,
 		 void *window, const struct version_run *run, struct slice key,

@@ -110,7 +110,7 @@ static int heap_part(struct pager *pg, const struct version_run *run,
 		     uint64_t off, uint64_t max, struct slice *part)
 {
 	uint64_t at = off % PAGE_PAYLOAD, left = PAGE_PAYLOAD - at;
-	const uint8_t *p;
+	const uint8_t *p = NULL;
 	int r;
 
 	if ((r = pager_read(pg, run->keys_page + off / PAGE_PAYLOAD, &p)) < 0)

@@ -437,9 +437,14 @@ void lock_unpin(struct lock *l, uint64_t generation)
 	pthread_mutex_unlock(&l->table);
 }
 
-int lock_pinned(struct lock *l, uint64_t last, struct store_error *err)
+/*
+ * Does anyone hold a lock in [start, start + len)?  Asked on another
+ * description than the handle's, so that our own are seen as well.
+ */
+static int probe(struct lock *l, uint64_t start, uint64_t len,
+		 struct store_error *err)
 {
-	struct flock fl = range(F_WRLCK, LOCK_PIN, last + 1);
+	struct flock fl = range(F_WRLCK, start, len);
 
 	if (l->probe < 0) {
 		int fd = os_open(l->dir, NAME_LOCK,
@@ -449,9 +454,23 @@ int lock_pinned(struct lock *l, uint64_t last, struct store_error *err)
 			return fd;
 		l->probe = fd;
 	}
-	/* Another description than the pins': our own are seen as well. */
 	if (os.lock(l->probe, F_OFD_GETLK, &fl) < 0)
 		return store_fail_errno(err, l->dir->path, NAME_LOCK, "probe",
 					errno);
 	return fl.l_type != F_UNLCK;
+}
+
+int lock_pinned(struct lock *l, uint64_t last, struct store_error *err)
+{
+	return probe(l, LOCK_PIN, last + 1, err);
+}
+
+int lock_claimed(struct lock *l, uint64_t number, struct store_error *err)
+{
+	return probe(l, LOCK_CLAIM + number, 1, err);
+}
+
+int lock_held(struct lock *l, enum lock_role role, struct store_error *err)
+{
+	return probe(l, (uint64_t)role, 1, err);
 }

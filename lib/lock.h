@@ -111,4 +111,11 @@ void lock_unpin(struct lock *l, uint64_t generation);
 /* Is any generation from 0 to `last` pinned by anyone, us included?  1 or 0. */
 int lock_pinned(struct lock *l, uint64_t last, struct store_error *err);
 
+/*
+ * For those who only look: is file `number` claimed, is a role taken, by
+ * anyone, us included?  1 or 0, true at that moment.
+ */
+int lock_claimed(struct lock *l, uint64_t number, struct store_error *err);
+int lock_held(struct lock *l, enum lock_role role, struct store_error *err);
+
 #endif

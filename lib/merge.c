@@ -282,3 +282,8 @@ uint64_t merge_hidden(const struct iter *merge)
 {
 	return ((const struct merge *)merge)->hidden;
 }
+
+size_t merge_source(const struct iter *merge)
+{
+	return ((const struct merge *)merge)->heap[0];
+}

@@ -18,6 +18,9 @@
 int merge_open(struct iter **out, struct iter **sources, size_t n,
 	       struct store_error *err);
 
+/* The index of the source whose entry is shown; it must stand on one. */
+size_t merge_source(const struct iter *merge);
+
 /* How many older entries have been passed over so far. */
 uint64_t merge_hidden(const struct iter *merge);
 

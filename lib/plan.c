@@ -6,6 +6,9 @@
 
 /* Calls a strategy gets to notice that its budget is used up. */
 #define PATIENCE 1000
+/* A store merged into one run is cut into about so many tables. */
+#define WHOLE_TABLES 64
+#define SMALL_TABLE (UINT64_C(128) << 10)
 
 void plan_job_release(struct plan_job *j)
 {
@@ -196,6 +199,18 @@ int plan_make(struct plan *p, const struct lsm_strategy *strategy,
 	return r;
 }
 
+/* Even a small store has tables to choose from, later. */
+static uint64_t whole_table_bytes(const struct options *o,
+				  const struct plan_job *j)
+{
+	uint64_t most = default_table_bytes(o, j->level);
+	uint64_t least =
+		o->table_bytes < SMALL_TABLE ? o->table_bytes : SMALL_TABLE;
+	uint64_t want = j->bytes / WHOLE_TABLES;
+
+	return want < least ? least : want < most ? want : most;
+}
+
 int plan_everything(struct plan_job *j, const struct survey *s,
 		    const struct options *options, struct store_error *err)
 {
@@ -215,7 +230,7 @@ int plan_everything(struct plan_job *j, const struct survey *s,
 		j->bytes += v->tables[i].bytes;
 	}
 	j->level = v->n_levels > 1 ? (uint32_t)v->n_levels - 1 : 1;
-	j->table_bytes = default_table_bytes(options, j->level);
+	j->table_bytes = whole_table_bytes(options, j);
 	copy_why(j, "everything into one run");
 	return 0;
 }

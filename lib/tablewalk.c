@@ -117,12 +117,30 @@ static int reader_error(struct walk *w, uint64_t off,
 		       : table_corrupt(w->t, off, r->why, err);
 }
 
-/* One entry of the data block at `off`. */
-static int walk_entry(struct walk *w, uint64_t off, struct store_error *err)
+/* A lookup in `block` finds the very entry that the reader stands on. */
+static int check_find(struct walk *w, uint64_t off, const struct block *block,
+		      const struct block_reader *r, struct store_error *err)
+{
+	struct block_entry e;
+	const char *why;
+	bool equal;
+
+	if (block_find(slice_make(block->data, block->len), buf_slice(&r->key),
+		       &e, &equal, &why) == 1 &&
+	    equal && e.value.data == r->e.value.data)
+		return 0;
+	return table_corrupt(w->t, off, "bad restart points", err);
+}
+
+/* The current entry of a data block, which lies at `off`. */
+static int walk_entry(struct walk *w, uint64_t off, const struct block *block,
+		      struct store_error *err)
 {
 	struct slice key = buf_slice(&w->r.key);
 	int r;
 
+	if ((r = check_find(w, off, block, &w->r, err)) < 0)
+		return r;
 	if (w->r.e.kind == BLOCK_INDEX)
 		return table_corrupt(w->t, off, "a malformed entry", err);
 	if (w->last.len && slice_cmp(buf_slice(&w->last), key) >= 0)
@@ -156,7 +174,7 @@ static int walk_data(struct walk *w, struct sst_place place,
 	    slice_cmp(buf_slice(&w->r.key), buf_slice(&w->separator)) <= 0)
 		r = table_corrupt(w->t, place.off, disagree, err);
 	while (r == 0 && s > 0) {
-		r = walk_entry(w, place.off, err);
+		r = walk_entry(w, place.off, b, err);
 		if (r == 0)
 			s = block_next(&w->r);
 	}
@@ -220,7 +238,9 @@ static int walk_index(struct walk *w, struct spot at, struct store_error *err)
 			    ? block_first(&rd)
 			    : -1;
 	while (r == 0 && s > 0) {
-		r = walk_child(w, &at, &rd, err);
+		r = check_find(w, at.place.off, b, &rd, err);
+		if (r == 0)
+			r = walk_child(w, &at, &rd, err);
 		if (r == 0)
 			s = block_next(&rd);
 	}

@@ -15,22 +15,31 @@
 
 #include <string.h>
 
-/* A store this small needs no further levels, and no smaller tables. */
-#define SMALL_BYTES (UINT64_C(1) << 20)
-/* A level of a small store is still cut into about so many tables. */
-#define TABLES_A_LEVEL 32
+/* A store this small needs no further levels. */
+#define SMALL_LEVEL (UINT64_C(1) << 20)
+/*
+ * A small level, too, is cut into about so many tables, unless they become
+ * too small: what is pushed down should be little more than what is due.
+ */
+#define TABLES_A_LEVEL 64
+#define SMALL_TABLE (UINT64_C(128) << 10)
 
 struct leveled {
 	const struct lsm_view *v;
 	lsm_emit *emit;
 	void *ctx;
 	size_t last; /* the deepest level with tables, at least 1 */
-	uint64_t small;
+	uint64_t small_level, small_table;
 	uint64_t target[64]; /* bytes a level should hold, by level */
 	size_t n;	     /* inputs of the job being made: view indexes */
 	uint64_t bytes, tombstones;
 	bool claimed; /* one of them is */
 };
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 static int key_cmp(struct lsm_key a, struct lsm_key b)
 {
@@ -66,7 +75,8 @@ static void leveled_init(struct leveled *l, const struct lsm_view *v,
 		l->last = v->n_levels - 1;
 	if (l->last >= sizeof(l->target) / sizeof(l->target[0]))
 		l->last = sizeof(l->target) / sizeof(l->target[0]) - 1;
-	l->small = v->table_bytes < SMALL_BYTES ? v->table_bytes : SMALL_BYTES;
+	l->small_level = least(v->table_bytes, SMALL_LEVEL);
+	l->small_table = least(v->table_bytes, SMALL_TABLE);
 	l->target[l->last] = level_bytes(v, l->last);
 	for (size_t i = l->last; i-- > 1;)
 		l->target[i] = l->target[i + 1] / v->level_ratio;
@@ -83,9 +93,9 @@ static uint64_t table_target(const struct leveled *l, size_t level,
 		most *= 2;
 	if (most > l->v->table_bytes_max)
 		most = l->v->table_bytes_max;
-	if (want < l->small)
-		want = l->small;
-	return want < most ? want : most;
+	if (want < l->small_table)
+		want = l->small_table;
+	return least(want, most);
 }
 
 /* ---- the inputs of a job ---- */
@@ -227,6 +237,18 @@ static bool inputs_disjoint(const struct leveled *l)
 	return true;
 }
 
+/* Would the inputs, as they are, be good tables of `level`? */
+static bool may_move(const struct leveled *l, size_t level)
+{
+	uint64_t target = table_target(l, level, l->bytes);
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v->tables[l->v->scratch[i]].bytes / 2 > target)
+			return false;
+	return !l->tombstones && l->bytes / l->n >= target / 4 &&
+	       inputs_disjoint(l);
+}
+
 static bool move_last_down(struct leveled *l, bool *more)
 {
 	struct lsm_run run = level_run(l->v, l->last);
@@ -255,7 +277,7 @@ static size_t plan_level0(struct leveled *l, bool *more)
 	add_oldest(l);
 	if (l->claimed)
 		return 0;
-	measure = l->bytes > l->small ? l->bytes : l->small;
+	measure = l->bytes > l->small_level ? l->bytes : l->small_level;
 	if (l->target[1] / v->level_ratio > measure / 2 &&
 	    move_last_down(l, more))
 		return l->last + 1;
@@ -266,8 +288,7 @@ static size_t plan_level0(struct leveled *l, bool *more)
 		job_add_overlapping(l, i);
 	if (l->claimed)
 		return 0;
-	if (l->n == n && !l->tombstones && l->bytes / n >= l->small / 2 &&
-	    inputs_disjoint(l)) {
+	if (l->n == n && may_move(l, out)) {
 		*more = job_emit(l, LSM_MOVE, out, level_run(v, out).n,
 				 "level 0, nothing overlaps");
 		return out;
@@ -285,8 +306,8 @@ static uint64_t excess(const struct leveled *l, size_t level)
 	uint64_t bytes = level_bytes(l->v, level);
 	uint64_t limit = l->target[level];
 
-	if (limit < l->small)
-		limit = l->small;
+	if (limit < l->small_level)
+		limit = l->small_level;
 	return level < l->last && bytes > limit ? bytes - limit : 0;
 }
 
@@ -347,7 +368,7 @@ static size_t best_table(const struct leveled *l, struct lsm_run from,
 {
 	size_t found = from.n;
 	struct below b = { 0 };
-	double ratio, least = 0;
+	double ratio, lowest = 0;
 
 	for (size_t i = 0; i < from.n; i++) {
 		const struct lsm_table *t = &l->v->tables[from.first + i];
@@ -355,10 +376,10 @@ static size_t best_table(const struct leveled *l, struct lsm_run from,
 		below_advance(l->v, to, t, &b);
 		ratio = (double)b.bytes / (double)(t->bytes + 1);
 		if (t->claimed || b.claimed ||
-		    (found < from.n && ratio >= least))
+		    (found < from.n && ratio >= lowest))
 			continue;
 		found = i;
-		least = ratio;
+		lowest = ratio;
 		*best = b;
 	}
 	return found;

@@ -14,11 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A call that waits for a lock this long waits for one that we have stopped. */
-#define BLOCKED_AFTER_NS 3000000
-#define POLL_NS 100000
-/* Nothing else that a tool does takes so long: it hangs. */
-#define HANG_SECONDS 20
+/* Who waits for a lock this long waits for somebody whom we have stopped. */
+#define BLOCKED_AFTER_NS 4000000
+#define FIRST_POLL_NS 10000
 
 static void fail(const char *what)
 {
@@ -41,9 +39,6 @@ static void become(const struct command *c)
 	redirect(0, c->in, O_RDONLY);
 	redirect(1, c->out, O_WRONLY | O_CREAT | O_APPEND);
 	redirect(2, c->out, O_WRONLY | O_CREAT | O_APPEND);
-	personality(ADDR_NO_RANDOMIZE);
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(126);
 	execv(c->argv[0], (char *const *)c->argv);
 	_exit(127);
 }
@@ -54,8 +49,12 @@ void trace_start(struct traced *t, const struct command *c)
 	t->pid = fork();
 	if (t->pid < 0)
 		fail("fork");
-	if (t->pid == 0)
+	if (t->pid == 0) {
+		personality(ADDR_NO_RANDOMIZE);
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+			_exit(126);
 		become(c);
+	}
 	if (waitpid(t->pid, &t->status, 0) < 0)
 		fail("waitpid");
 	if (!WIFSTOPPED(t->status)) {
@@ -75,28 +74,133 @@ static bool may_block(const struct traced *t)
 /* True when it has stopped or ended; false when it waits for a lock. */
 static bool await(struct traced *t)
 {
-	static const struct timespec pause = { 0, POLL_NS };
-	int64_t left = may_block(t) ? BLOCKED_AFTER_NS
-				    : INT64_C(1000000000) * HANG_SECONDS;
-	pid_t got;
+	int64_t pause = FIRST_POLL_NS, waited = 0;
 
-	/* Calls that cannot block for long are simply waited for. */
-	if (!may_block(t) && t->inside == false) {
-		got = waitpid(t->pid, &t->status, 0);
-		if (got < 0)
-			fail("waitpid");
-		return true;
-	}
-	for (;;) {
-		got = waitpid(t->pid, &t->status, WNOHANG);
+	while (may_block(t)) {
+		pid_t got = waitpid(t->pid, &t->status, WNOHANG);
+
 		if (got < 0)
 			fail("waitpid");
 		if (got > 0)
 			return true;
-		if (left <= 0)
-			break;
-		nanosleep(&pause, NULL);
-		left -= POLL_NS;
+		if (waited >= BLOCKED_AFTER_NS)
+			return false;
+		nanosleep(&(struct timespec){ 0, pause }, NULL);
+		waited += pause;
+		pause *= 2;
 	}
-	return false;
+	if (waitpid(t->pid, &t->status, 0) < 0)
+		fail("waitpid");
+	return true;
+}
+
+static void read_call(struct traced *t)
+{
+	struct user_regs_struct r;
+
+	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &r) < 0)
+		fail("PTRACE_GETREGS");
+	t->nr = (long)r.orig_rax;
+	t->args[0] = r.rdi;
+	t->args[1] = r.rsi;
+	t->args[2] = r.rdx;
+	t->args[3] = r.r10;
+	t->args[4] = r.r8;
+	t->args[5] = r.r9;
+}
+
+enum trace_stop trace_next(struct traced *t)
+{
+	int sig = 0;
+
+	for (;;) {
+		if (!t->running &&
+		    ptrace(PTRACE_SYSCALL, t->pid, NULL, (long)sig) < 0)
+			fail("PTRACE_SYSCALL");
+		t->running = true;
+		if (!await(t))
+			return TRACE_BLOCKED;
+		t->running = false;
+		if (!WIFSTOPPED(t->status)) {
+			t->ended = true;
+			return TRACE_END;
+		}
+		if (WSTOPSIG(t->status) == (SIGTRAP | 0x80))
+			break;
+		sig = WSTOPSIG(t->status); /* one of its own: it gets it */
+	}
+	t->inside = !t->inside;
+	if (!t->inside)
+		return TRACE_EXIT;
+	t->calls++;
+	read_call(t);
+	return TRACE_ENTRY;
+}
+
+enum trace_stop trace_until(struct traced *t, unsigned long n)
+{
+	enum trace_stop s;
+
+	do
+		s = trace_next(t);
+	while (s != TRACE_END && s != TRACE_BLOCKED &&
+	       !(n && s == TRACE_EXIT && t->calls >= n));
+	return s;
+}
+
+void trace_kill(struct traced *t)
+{
+	struct user_regs_struct r;
+
+	if (t->ended)
+		return;
+	/* A number that no call has: whatever the kernel does, it is not made.
+	 */
+	if (t->inside && !t->running &&
+	    ptrace(PTRACE_GETREGS, t->pid, NULL, &r) == 0) {
+		r.orig_rax = (unsigned long long)-1;
+		ptrace(PTRACE_SETREGS, t->pid, NULL, &r);
+	}
+	kill(t->pid, SIGKILL);
+	if (waitpid(t->pid, &t->status, 0) < 0)
+		fail("waitpid");
+	t->ended = true;
+}
+
+uint64_t trace_write_length(const struct traced *t)
+{
+	if (t->nr == SYS_pwrite64 || (t->nr == SYS_write && t->args[0] > 2))
+		return t->args[2];
+	return 0;
+}
+
+void trace_cut_write(struct traced *t, uint64_t n)
+{
+	struct user_regs_struct r;
+
+	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &r) < 0)
+		fail("PTRACE_GETREGS");
+	r.rdx = n;
+	if (ptrace(PTRACE_SETREGS, t->pid, NULL, &r) < 0)
+		fail("PTRACE_SETREGS");
+}
+
+int trace_exit(const struct traced *t)
+{
+	return WIFEXITED(t->status) ? WEXITSTATUS(t->status)
+				    : 128 + WTERMSIG(t->status);
+}
+
+int trace_run(const struct command *c)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		fail("fork");
+	if (pid == 0)
+		become(c);
+	if (waitpid(pid, &status, 0) < 0)
+		fail("waitpid");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

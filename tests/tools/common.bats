@@ -294,7 +294,7 @@ LIST
   cat > small.sh <<'SH'
 mkdir m && mount -t tmpfs -o size=6m none m || exit 99
 export LSM_DIR=m/data
-lsm-init write_buffer=1M --compression none || exit 1
+lsm-init --compression none write_buffer=1M || exit 1
 head -c 900000 /dev/urandom | lsm-put a - || exit 2
 # room for another log and none for a table
 head -c 4200000 /dev/zero > m/fill || exit 3

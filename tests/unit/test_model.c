@@ -251,7 +251,8 @@ static void batch_of(struct world *w, size_t n, bool one_key)
 	static struct buf k;
 
 	buf_assign(&k, any_key(w));
-	for (size_t i = 0; i < n; i++) {
+	/* Within the smallest write buffer, whatever the last key. */
+	for (size_t i = 0; i < n && b.bytes.len < 1000; i++) {
 		if (!one_key)
 			buf_assign(&k, below(w, 3) ? any_key(w)
 						   : present_key(w));

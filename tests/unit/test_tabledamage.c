@@ -108,11 +108,11 @@ static void flip_all(enum codec codec)
 	struct fixture f;
 	struct table *t;
 
-	setup(&f, codec, 40);
+	setup(&f, codec, 24);
 	for (size_t i = 0; i < f.file.len; i++) {
 		uint8_t bad = (uint8_t)(f.file.data[i] ^ (1u << i % 8));
-		bool chunk = codec == CODEC_NONE && i > 3000 &&
-			     i + 12000 < f.file.len;
+		bool chunk = codec == CODEC_NONE && i > 2000 &&
+			     i + 4000 < f.file.len;
 		int r;
 
 		if (chunk && i % 61) /* a long run of zeros, all alike */

@@ -1,0 +1,46 @@
+/*
+ * inspectdump.h - one file of a store as members of a JSON object: the parts
+ * of inspect_store() and inspect_file().  Members: formats/dump.md.
+ *
+ * Each writes into the object that is open in `o`, and returns how reading
+ * went; what is open in `o` then stays open, for "error" to go there.
+ */
+#ifndef LIB_INSPECTDUMP_H
+#define LIB_INSPECTDUMP_H
+
+#include "lib/inspectout.h"
+#include "lib/living.h"
+
+struct manifest;
+struct table_meta;
+struct root;
+
+int dump_table(struct out *o, const struct dir *dir, const char *name,
+	       struct store_error *err);
+int dump_log(struct out *o, const struct dir *dir, const char *name,
+	     struct store_error *err);
+int dump_tree(struct out *o, const struct dir *dir, const char *name,
+	      struct store_error *err);
+int dump_state(struct out *o, const struct dir *dir, const char *name,
+	       struct store_error *err);
+int dump_image(struct out *o, const struct dir *dir, const char *name,
+	       struct store_error *err);
+int dump_manifest(struct out *o, const struct dir *dir, const char *name,
+		  struct store_error *err);
+
+/* "token" of a STATE or a tree. */
+int dump_token(struct out *o, struct living *l, uint64_t magic,
+	       struct store_error *err);
+/* "generation" and "counter" of STATE. */
+int dump_state_cells(struct out *o, struct living *l, struct store_error *err);
+/* "commit" and "sync" of a tree. */
+int dump_tree_cells(struct out *o, struct living *l, struct store_error *err);
+
+/* "options" of a manifest or an image. */
+struct options;
+void dump_options(struct out *o, const struct options *options);
+/* "number", "sealed" and, of a sealed one, "length" and "checksum". */
+struct log_meta;
+json_t *log_meta_json(const struct log_meta *l);
+
+#endif

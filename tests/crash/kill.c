@@ -1,0 +1,362 @@
+/*
+ * kill - kill a tool before every system call it makes, and after writes cut
+ * short, and have the oracle judge what is left.
+ *
+ *	kill [--full] [--list] [SCENE...]
+ *
+ * The tools are those of $LSM_BIN, else $BUILD/bin, else build/bin.  For each
+ * scene the command is run once, its calls counted; then, for every n, it is
+ * killed before its nth call, and its writes are cut at 1, 512, 4096 k and
+ * length - 1 bytes; each time the store is judged (oracle.h) as it lies, with
+ * its living memory, and as a copy, without.  Then the next process dies,
+ * too: a put after the death is killed before its mth call, for a sample of
+ * n and m, and with --full for more of them.
+ *
+ * Prints TAP; the exit status is 1 if anything was violated.
+ */
+#include "tests/crash/oracle.h"
+#include "tests/crash/scene.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* A trial that takes so long hangs. */
+#define TRIAL_SECONDS 30
+/* Of one scene's violations, so many are told. */
+#define TOLD 5
+#define AGAIN_KEY "again"
+#define AGAIN_VALUE "and again"
+
+struct cut {
+	unsigned long call;
+	uint64_t bytes;
+};
+
+struct trials {
+	const struct scene *scene;
+	struct stage stage;
+	struct oracle oracle;
+	char copy[260]; /* judged without its living memory */
+	unsigned long calls;
+	struct cut *cuts;
+	size_t n_cuts;
+	/* what was seen once is there after every later death */
+	size_t least, least_copy;
+	unsigned long second; /* deaths of the next process */
+	unsigned long violations;
+	char at[160]; /* the trial under way */
+};
+
+static struct trials *under_way;
+
+static void too_long(int sig)
+{
+	(void)sig;
+	printf("not ok - kill: %s: %s: hangs\n", under_way->scene->name,
+	       under_way->at);
+	fflush(stdout);
+	_exit(1);
+}
+
+static void violated(struct trials *t, const char *what)
+{
+	struct buf said = BUF_INIT;
+
+	if (t->violations++ >= TOLD)
+		return;
+	printf("# kill: %s: %s: %s\n", t->scene->name, t->at, what);
+	if (place_read(t->stage.root, "output", &said) && said.len)
+		printf("# it said: %.*s", (int)said.len,
+		       (const char *)said.data);
+	buf_free(&said);
+}
+
+static void launch(struct trials *t, struct traced *run,
+		   const char *const *argv)
+{
+	const char *full[SCENE_ARGS + 3];
+	struct command c = { .argv = full,
+			     .in = *t->stage.input ? t->stage.input : NULL,
+			     .out = t->stage.output };
+	char room[300];
+
+	stage_command(&t->stage, argv, room, full);
+	alarm(TRIAL_SECONDS);
+	trace_start(run, &c);
+}
+
+/* Both judgements; a copy is made before the first changes anything. */
+static void judge(struct trials *t, const struct oracle *o, size_t *least,
+		  size_t *least_copy)
+{
+	struct verdict v;
+
+	if (access(t->stage.dir, R_OK) == 0) {
+		place_copy(t->stage.dir, t->copy);
+		oracle_judge(o, t->copy, *least_copy, &v);
+		if (!v.ok) {
+			char text[600];
+
+			snprintf(text, sizeof(text), "as a copy: %s", v.text);
+			violated(t, text);
+		} else {
+			*least_copy = v.state;
+		}
+	}
+	oracle_judge(o, t->stage.dir, *least, &v);
+	if (!v.ok)
+		violated(t, v.text);
+	else
+		*least = v.state;
+}
+
+static void add_cut(struct trials *t, uint64_t bytes)
+{
+	struct cut *p = realloc(t->cuts, (t->n_cuts + 1) * sizeof(*p));
+
+	if (!p)
+		exit(2);
+	t->cuts = p;
+	p[t->n_cuts++] = (struct cut){ t->calls, bytes };
+}
+
+/* Every place where a write of this length is cut, each once. */
+static void add_cuts(struct trials *t, uint64_t length)
+{
+	if (length > 1)
+		add_cut(t, 1);
+	if (length > 512)
+		add_cut(t, 512);
+	for (uint64_t at = 4096; at < length; at += 4096)
+		if (at != length - 1)
+			add_cut(t, at);
+	if (length > 2 && length - 1 != 512)
+		add_cut(t, length - 1);
+}
+
+/* The run that nobody kills: what it does, and that it does it. */
+static void count_calls(struct trials *t)
+{
+	struct traced run;
+	enum trace_stop stop;
+	size_t last = t->stage.n_states - 1, last_copy = last;
+
+	snprintf(t->at, sizeof(t->at), "left alone");
+	stage_reset(&t->stage);
+	launch(t, &run, t->scene->argv);
+	while ((stop = trace_next(&run)) != TRACE_END) {
+		t->calls = run.calls;
+		if (stop == TRACE_ENTRY)
+			add_cuts(t, trace_write_length(&run));
+	}
+	if (trace_exit(&run) != 0)
+		violated(t, "the command failed");
+	judge(t, &t->oracle, &last, &last_copy);
+}
+
+/* Let a run reach its nth call, and kill it before that is made. */
+static bool kill_before(struct trials *t, struct traced *run, unsigned long n)
+{
+	while (trace_next(run) != TRACE_END)
+		if (run->calls == n) {
+			trace_kill(run);
+			return true;
+		}
+	violated(t, "this time it made fewer calls");
+	return false;
+}
+
+static void kill_everywhere(struct trials *t)
+{
+	struct traced run;
+
+	for (unsigned long n = 1; n <= t->calls; n++) {
+		snprintf(t->at, sizeof(t->at), "before call %lu", n);
+		stage_reset(&t->stage);
+		launch(t, &run, t->scene->argv);
+		if (!kill_before(t, &run, n))
+			continue;
+		snprintf(t->at, sizeof(t->at), "before call %lu (number %ld)",
+			 n, run.nr);
+		/* The last call is exit: then it has said yes. */
+		if (n == t->calls)
+			t->least = t->least_copy = t->stage.n_states - 1;
+		judge(t, &t->oracle, &t->least, &t->least_copy);
+	}
+}
+
+static void cut_everywhere(struct trials *t)
+{
+	struct traced run;
+
+	for (size_t i = 0; i < t->n_cuts; i++) {
+		const struct cut *c = &t->cuts[i];
+		size_t least = 0, least_copy = 0;
+
+		snprintf(t->at, sizeof(t->at),
+			 "call %lu, a write cut at %llu bytes", c->call,
+			 (unsigned long long)c->bytes);
+		stage_reset(&t->stage);
+		launch(t, &run, t->scene->argv);
+		while (trace_next(&run) != TRACE_END && run.calls < c->call)
+			;
+		if (run.ended || trace_write_length(&run) <= c->bytes) {
+			violated(t, "this time it wrote something else");
+			trace_kill(&run);
+			continue;
+		}
+		trace_cut_write(&run, c->bytes);
+		trace_next(&run);
+		trace_kill(&run);
+		judge(t, &t->oracle, &least, &least_copy);
+	}
+}
+
+/* ---- the next process dies, too ---- */
+
+static const char *const again_argv[] = { "lsm-put", AGAIN_KEY, AGAIN_VALUE,
+					  NULL };
+
+/* The states, and each with what the second process puts. */
+static void twice_states(const struct trials *t, struct oracle *o)
+{
+	size_t n = t->oracle.n;
+	struct model *m = calloc(2 * n, sizeof(*m));
+
+	if (!m)
+		exit(2);
+	for (size_t i = 0; i < n; i++) {
+		model_copy(&m[2 * i], &t->oracle.states[i]);
+		model_copy(&m[2 * i + 1], &t->oracle.states[i]);
+		model_put(&m[2 * i + 1], slice_str(AGAIN_KEY),
+			  slice_str(AGAIN_VALUE));
+	}
+	*o = t->oracle;
+	o->states = m;
+	o->n = 2 * n;
+}
+
+/* Dead before call n; kill what comes next at every `step`th of its calls. */
+static void kill_second(struct trials *t, const struct oracle *o,
+			unsigned long n, unsigned long step)
+{
+	struct place after = { .n = 0 };
+	struct traced run;
+	char keep[260];
+
+	snprintf(keep, sizeof(keep), "%s.second", t->stage.dir);
+	stage_reset(&t->stage);
+	launch(t, &run, t->scene->argv);
+	if (!kill_before(t, &run, n))
+		return;
+	place_save(&after, t->stage.dir, keep);
+	/* Another first call each time, so that the steps meet everything. */
+	for (unsigned long m = 1 + n % step;; m += step) {
+		size_t least = 0, least_copy = 0;
+		bool killed = false;
+
+		snprintf(t->at, sizeof(t->at),
+			 "before call %lu, then before call %lu of a put", n,
+			 m);
+		place_restore(&after);
+		launch(t, &run, again_argv);
+		while (!killed && trace_next(&run) != TRACE_END)
+			if ((killed = run.calls == m))
+				trace_kill(&run);
+		if (!killed && trace_exit(&run) != 0)
+			violated(t, "the second command failed");
+		judge(t, o, &least, &least_copy);
+		t->second += killed;
+		if (!killed)
+			break;
+	}
+	place_release(&after);
+}
+
+static void kill_twice(struct trials *t, bool full)
+{
+	/* About so many first deaths, spread over the calls that may matter. */
+	unsigned long deaths = full ? 40 : 5, step = full ? 2 : 11;
+	unsigned long stride = t->calls / deaths + 1;
+	struct oracle o;
+
+	twice_states(t, &o);
+	for (unsigned long n = t->calls - 1; n > stride / 2; n -= stride) {
+		kill_second(t, &o, n, step);
+		if (n < stride)
+			break;
+	}
+	for (size_t i = 0; i < o.n; i++)
+		model_free((struct model *)&o.states[i]);
+	free((void *)o.states);
+}
+
+static unsigned long run_scene(const struct scene *scene, const char *bin,
+			       const char *verify, bool full)
+{
+	struct trials t = { .scene = scene };
+
+	under_way = &t;
+	stage_make(&t.stage, scene, bin);
+	snprintf(t.copy, sizeof(t.copy), "%s.copy", t.stage.dir);
+	t.oracle = (struct oracle){ .verify = verify,
+				    .states = t.stage.states,
+				    .n = t.stage.n_states,
+				    .creates = scene->creates };
+	count_calls(&t);
+	if (t.violations == 0) {
+		kill_everywhere(&t);
+		cut_everywhere(&t);
+		kill_twice(&t, full);
+	}
+	alarm(0);
+	printf("%s - kill: %s: %lu points, %zu cut writes, %lu second deaths, "
+	       "%lu violations\n",
+	       t.violations ? "not ok" : "ok", scene->name, t.calls, t.n_cuts,
+	       t.second, t.violations);
+	fflush(stdout);
+	place_remove(t.copy);
+	stage_free(&t.stage);
+	free(t.cuts);
+	return t.violations;
+}
+
+int main(int argc, char **argv)
+{
+	const char *build = getenv("BUILD") ? getenv("BUILD") : "build";
+	char bin[200], plugins[200], verify[220];
+	const struct scene *all, *s;
+	unsigned long violations = 0;
+	bool full = false;
+	size_t n;
+
+	snprintf(bin, sizeof(bin), "%.180s/bin", build);
+	snprintf(plugins, sizeof(plugins), "%.180s/plugins", build);
+	if (getenv("LSM_BIN"))
+		snprintf(bin, sizeof(bin), "%.190s", getenv("LSM_BIN"));
+	snprintf(verify, sizeof(verify), "%s/lsm-verify", bin);
+	all = scene_all(plugins, &n);
+	signal(SIGALRM, too_long);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
+		if (!strcmp(argv[1], "--full"))
+			full = true;
+		for (size_t i = 0; i < n && !strcmp(argv[1], "--list"); i++)
+			puts(all[i].name);
+		if (!strcmp(argv[1], "--list"))
+			return 0;
+	}
+	for (size_t i = 0; i < (argc > 1 ? (size_t)argc - 1 : n); i++) {
+		s = argc > 1 ? scene_find(all, n, argv[i + 1]) : &all[i];
+		if (!s) {
+			fprintf(stderr, "kill: no scene %s\n", argv[i + 1]);
+			return 2;
+		}
+		violations += run_scene(
+			s, bin, access(verify, X_OK) == 0 ? verify : NULL,
+			full);
+	}
+	return violations ? 1 : 0;
+}

@@ -1,0 +1,697 @@
+#include "tests/crash/scene.h"
+
+#include "lib/lock.h"
+#include "lib/names.h"
+#include "tests/crash/oracle.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- making stores ---- */
+
+static void die(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2), noreturn));
+
+static void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fprintf(stderr, "scene: ");
+	vfprintf(stderr, fmt, ap);
+	fprintf(stderr, "\n");
+	va_end(ap);
+	exit(2);
+}
+
+static void check(int r, const struct store_error *err, const char *what)
+{
+	if (r < 0)
+		die("%s: %s", what, err->text);
+}
+
+static struct model *before(struct stage *s)
+{
+	return &s->states[0];
+}
+
+/* One more state, that is so far like the last. */
+static struct model *next_state(struct stage *s)
+{
+	struct model *m;
+
+	if (s->n_states == SCENE_STATES)
+		die("too many states");
+	m = &s->states[s->n_states++];
+	*m = MODEL_INIT;
+	model_copy(m, m - 1);
+	return m;
+}
+
+static void open_with(struct stage *s, unsigned flags,
+		      const struct store_setting_text *settings, size_t n)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct store_config c = { .flags = flags,
+				  .settings = settings,
+				  .n_settings = n };
+
+	check(store_open(&s->db, s->dir, &c, &err), &err, "open");
+}
+
+static void reopen(struct stage *s)
+{
+	open_with(s, STORE_WRITE, NULL, 0);
+}
+
+static void close_store(struct stage *s)
+{
+	store_close(s->db);
+	s->db = NULL;
+}
+
+/* Small in every way, so that a few records rotate, flush and merge. */
+static void make_small(struct stage *s)
+{
+	static const struct store_setting_text small[] = {
+		{ "write_buffer", "4K" },    { "tree_buffer", "64K" },
+		{ "sealed_logs", "2" },	     { "level0_runs", "2" },
+		{ "level0_bytes", "4K" },    { "table_bytes", "4K" },
+		{ "table_bytes_max", "8K" }, { "block_bytes", "512" },
+		{ "maintenance", "cron" },
+	};
+
+	open_with(s, STORE_WRITE | STORE_CREATE, small,
+		  sizeof(small) / sizeof(small[0]));
+}
+
+static void put(struct stage *s, const char *key, const char *value)
+{
+	struct store_error err = STORE_ERROR_INIT;
+
+	check(store_put(s->db, slice_str(key), slice_str(value), STORE_SYNC,
+			&err),
+	      &err, "put");
+	model_put(before(s), slice_str(key), slice_str(value));
+}
+
+static void delete (struct stage *s, const char *key)
+{
+	struct store_error err = STORE_ERROR_INIT;
+
+	check(store_delete(s->db, slice_str(key), STORE_SYNC, &err), &err,
+	      "delete");
+	model_delete(before(s), slice_str(key));
+}
+
+static void flush(struct stage *s)
+{
+	struct store_error err = STORE_ERROR_INIT;
+
+	check(store_flush(s->db, &err), &err, "flush");
+}
+
+static void compact(struct stage *s)
+{
+	struct store_compact_config c = { .all = 1 };
+	struct store_error err = STORE_ERROR_INIT;
+
+	check(store_compact(s->db, &c, NULL, &err), &err, "compact");
+}
+
+/* Keys from..to, in one batch. */
+static void put_range(struct stage *s, int from, int to, const char *tag)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct store_batch b = STORE_BATCH_INIT;
+	char key[20], value[80];
+
+	for (int i = from; i < to; i++) {
+		snprintf(key, sizeof(key), "k%03d", i);
+		snprintf(value, sizeof(value), "%s of %d, %d times %d", tag, i,
+			 i * 7919, i);
+		check(store_batch_put(&b, slice_str(key), slice_str(value),
+				      &err),
+		      &err, "batch");
+		model_put(before(s), slice_str(key), slice_str(value));
+	}
+	check(store_write(s->db, &b, STORE_SYNC, &err), &err, "write");
+	store_batch_free(&b);
+}
+
+/* Put until the next record of 200 bytes does not fit the log any more. */
+static void fill_log(struct stage *s)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct store_stat st;
+	char key[20];
+
+	for (int i = 0;; i++) {
+		check(store_stat(s->db, &st, &err), &err, "stat");
+		if (st.log_bytes > st.write_buffer - 300)
+			break;
+		snprintf(key, sizeof(key), "fill%03d", i);
+		put(s, key, "to the brim of the log, and no further than that");
+	}
+}
+
+/* ---- what other processes leave behind ---- */
+
+/* Somebody else flushes the active log, and will not be ready: claim it. */
+static void claim_active(struct stage *s, struct lock *l, struct dir *d)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	const struct log_meta *log;
+	struct manifest m;
+
+	if (!oracle_manifest(s->dir, &m, &err) ||
+	    !(log = manifest_active_log(&m)))
+		die("no active log: %s", err.text);
+	check(dir_open(d, s->dir, &err), &err, "directory");
+	check(lock_open(l, d, true, false, 0, &err), &err, "LOCK");
+	if (lock_claim(l, log->number, &err) != 1)
+		die("claim: %s", err.text);
+	manifest_release(&m);
+}
+
+/* Rotate, but let nobody flush: one sealed log more. */
+static void seal_log(struct stage *s)
+{
+	struct lock l;
+	struct dir d;
+
+	claim_active(s, &l, &d);
+	fill_log(s);
+	put(s, "sealed",
+	    "this one is the first of the next log, or so it is "
+	    "meant: it is long enough that the log before it "
+	    "has no room for it, and so that one is sealed, and "
+	    "stays, because somebody else has claimed it: "
+	    "and that is all that there is to say about it, "
+	    "though a few more bytes are needed to be sure");
+	lock_close(&l);
+	dir_close(&d);
+}
+
+static bool writes_to(const struct traced *t, const char *suffix)
+{
+	char link[64], path[300];
+	ssize_t n;
+	size_t len = strlen(suffix);
+
+	if (!trace_write_length(t))
+		return false;
+	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)t->pid,
+		 (int)t->args[0]);
+	n = readlink(link, path, sizeof(path));
+	return n > (ssize_t)len && !memcmp(path + n - len, suffix, len);
+}
+
+static void start(struct stage *s, struct traced *t, const char *const *argv)
+{
+	const char *full[SCENE_ARGS + 3];
+	struct command c = { .argv = full, .out = s->output };
+	char room[300];
+
+	stage_command(s, argv, room, full);
+	trace_start(t, &c);
+}
+
+/* A tool dies after its first write to a file *suffix, of which `keep` came. */
+static void die_writing(struct stage *s, const char *const *argv,
+			const char *suffix, uint64_t keep)
+{
+	struct traced t;
+	enum trace_stop stop;
+
+	start(s, &t, argv);
+	while ((stop = trace_next(&t)) != TRACE_END)
+		if (stop == TRACE_ENTRY && writes_to(&t, suffix))
+			break;
+	if (stop == TRACE_END)
+		die("%s never wrote to %s", argv[0], suffix);
+	if (keep < trace_write_length(&t))
+		trace_cut_write(&t, keep);
+	trace_next(&t);
+	trace_kill(&t);
+}
+
+/* A tool dies after its nth rename. */
+static void die_renaming(struct stage *s, const char *const *argv, int n)
+{
+	struct traced t;
+	enum trace_stop stop;
+
+	start(s, &t, argv);
+	while ((stop = trace_next(&t)) != TRACE_END)
+		if (stop == TRACE_EXIT &&
+		    (t.nr == SYS_renameat || t.nr == SYS_renameat2 ||
+		     t.nr == SYS_rename) &&
+		    --n == 0)
+			break;
+	if (stop == TRACE_END)
+		die("%s renamed too little", argv[0]);
+	trace_kill(&t);
+}
+
+/* ---- the scenes ---- */
+
+static const char *const big_value =
+	"a value of some length, so that the log, which was full to the brim "
+	"before, has no room for it: then the log is sealed, a new one is "
+	"made, this goes into the new one, and whoever put it flushes the "
+	"old one and sweeps; that is much for one put, and dies in many ways, "
+	"which is why it is written down here at such length";
+
+/* Three runs that overlap, deleted keys, and a log. */
+static void make_usual(struct stage *s)
+{
+	make_small(s);
+	put_range(s, 0, 30, "first");
+	flush(s);
+	put_range(s, 20, 40, "second");
+	delete (s, "k005");
+	delete (s, "k025");
+	flush(s);
+	put_range(s, 38, 45, "third");
+	delete (s, "k000");
+	close_store(s);
+}
+
+static void after_put(struct stage *s, const char *key, const char *value)
+{
+	model_put(next_state(s), slice_str(key), slice_str(value));
+}
+
+static void scene_nothing(struct stage *s)
+{
+	(void)s;
+}
+
+static void scene_put_new(struct stage *s)
+{
+	after_put(s, "a", "1");
+}
+
+static void scene_first(struct stage *s)
+{
+	make_small(s);
+	close_store(s);
+	after_put(s, "a", "1");
+}
+
+static void scene_put(struct stage *s)
+{
+	make_usual(s);
+	after_put(s, "k007", "new");
+}
+
+static const char *const torn_put[] = { "lsm-put", "torn",
+					"by a writer that died while it wrote "
+					"this, a longer one than comes next",
+					NULL };
+
+/* Half a batch behind the log's end. */
+static void scene_torn(struct stage *s)
+{
+	make_usual(s);
+	die_writing(s, torn_put, ".wal", 60);
+	after_put(s, "k007", "new");
+}
+
+/* A whole batch, never published. */
+static void scene_unpublished(struct stage *s)
+{
+	make_usual(s);
+	die_writing(s, torn_put, ".wal", UINT64_MAX);
+	after_put(s, "k007", "new");
+}
+
+static void scene_large(struct stage *s)
+{
+	struct buf value = BUF_INIT;
+
+	make_usual(s);
+	for (int i = 0; i < 20000; i++)
+		if (buf_append_u32(&value, (uint32_t)i * 2654435761u) < 0)
+			die("no memory");
+	place_write(s->root, "input", buf_slice(&value));
+	model_put(next_state(s), slice_str("large"), buf_slice(&value));
+	buf_free(&value);
+}
+
+static void scene_delete(struct stage *s)
+{
+	make_usual(s);
+	model_delete(next_state(s), slice_str("k030"));
+}
+
+static void scene_delete_prefix(struct stage *s)
+{
+	struct model *m;
+	char key[20];
+
+	make_usual(s);
+	m = next_state(s);
+	for (int i = 30; i < 40; i++) {
+		snprintf(key, sizeof(key), "k%03d", i);
+		model_delete(m, slice_str(key));
+	}
+}
+
+/* `n` records on stdin, `each` of which make a state. */
+static void input_records(struct stage *s, int n, int each)
+{
+	struct buf text = BUF_INIT;
+	char key[20], value[120], line[150];
+	struct model *m = NULL;
+
+	for (int i = 0; i < n; i++) {
+		if (i % each == 0)
+			m = next_state(s);
+		snprintf(key, sizeof(key), "k%03d", i * 37 % 100);
+		snprintf(value, sizeof(value),
+			 "record %d of the input, as long as this sentence "
+			 "happens to be",
+			 i);
+		snprintf(line, sizeof(line), "%s\t%s\n", key, value);
+		if (buf_append(&text, line, strlen(line)) < 0)
+			die("no memory");
+		model_put(m, slice_str(key), slice_str(value));
+	}
+	place_write(s->root, "input", buf_slice(&text));
+	buf_free(&text);
+}
+
+static void scene_batch(struct stage *s)
+{
+	make_usual(s);
+	input_records(s, 20, 20);
+}
+
+static void scene_stream(struct stage *s)
+{
+	make_usual(s);
+	input_records(s, 90, 15);
+}
+
+static void scene_rotate(struct stage *s)
+{
+	make_usual(s);
+	reopen(s);
+	fill_log(s);
+	close_store(s);
+	after_put(s, "big", big_value);
+}
+
+/* The log is full, and so is the row of sealed ones. */
+static void scene_room(struct stage *s)
+{
+	make_usual(s);
+	reopen(s);
+	seal_log(s);
+	fill_log(s);
+	close_store(s);
+	after_put(s, "big", big_value);
+}
+
+static void scene_usual(struct stage *s)
+{
+	make_usual(s);
+}
+
+static void scene_flush_sealed(struct stage *s)
+{
+	make_usual(s);
+	reopen(s);
+	seal_log(s);
+	close_store(s);
+}
+
+static void scene_compact(struct stage *s)
+{
+	make_small(s);
+	put_range(s, 0, 30, "zeroth");
+	flush(s);
+	compact(s);
+	for (int i = 0; i < 3; i++) {
+		put_range(s, i * 10, i * 10 + 25, "later");
+		delete (s, i ? "k012" : "k003");
+		flush(s);
+	}
+	put(s, "k002", "in the log");
+	close_store(s);
+}
+
+/* Files that a reader kept, and those of the dead. */
+static void scene_sweep(struct stage *s)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct store_snapshot *snap;
+	struct store *reader;
+
+	make_small(s);
+	put_range(s, 0, 30, "first");
+	flush(s);
+	put_range(s, 10, 40, "second");
+	check(store_open(&reader, s->dir, NULL, &err), &err, "open");
+	check(store_snapshot(reader, &snap, &err), &err, "snapshot");
+	flush(s);
+	compact(s);
+	store_snapshot_free(snap);
+	store_close(reader);
+	place_write(s->dir, "000001.sst", slice_str("an orphan"));
+	place_write(s->dir, "000002.sst.tmp", slice_str("half a table"));
+	place_write(s->dir, "MANIFEST.json.tmp", slice_str("{"));
+	place_write(s->dir, "000001.ver", slice_str("old"));
+	place_write(s->dir, "000009.ver.tmp", slice_str("half"));
+	close_store(s);
+}
+
+/* The living memory is of another boot, or a copy's: all is read anew. */
+static void scene_recover(struct stage *s)
+{
+	make_usual(s);
+	reopen(s);
+	seal_log(s);
+	close_store(s);
+	die_writing(s, torn_put, ".wal", 60);
+	after_put(s, "k007", "new");
+}
+
+static void scene_recover_read(struct stage *s)
+{
+	scene_recover(s);
+	model_free(&s->states[--s->n_states]);
+}
+
+/* Recovered, and nobody has written since: the log counts as poisoned. */
+static void scene_heal(struct stage *s)
+{
+	char other[260];
+
+	make_usual(s);
+	reopen(s);
+	seal_log(s);
+	close_store(s);
+	snprintf(other, sizeof(other), "%s.copy", s->dir);
+	place_copy(s->dir, other);
+	place_remove(s->dir);
+	if (rename(other, s->dir) < 0)
+		die("rename: %s", strerror(errno));
+	reopen(s);
+	close_store(s);
+	after_put(s, "k007", "new");
+}
+
+static const char *const flush_argv[] = { "lsm-flush", NULL };
+
+/* MANIFEST.json is the new one, and nobody was told: of a rotation... */
+static void scene_finish_rotation(struct stage *s)
+{
+	make_usual(s);
+	die_renaming(s, flush_argv, 2);
+	after_put(s, "k007", "new");
+}
+
+/* ... and of a flush. */
+static void scene_finish_flush(struct stage *s)
+{
+	make_usual(s);
+	die_renaming(s, flush_argv, 5);
+	after_put(s, "k007", "new");
+}
+
+static const struct scene fixed[] = {
+	{ .name = "create",
+	  .make = scene_nothing,
+	  .argv = { "lsm-init", "write_buffer=4K", "level0_runs=2" },
+	  .creates = true },
+	{ .name = "create-by-put",
+	  .make = scene_put_new,
+	  .argv = { "lsm-put", "a", "1" },
+	  .creates = true },
+	{ .name = "first-put",
+	  .make = scene_first,
+	  .argv = { "lsm-put", "a", "1" } },
+	{ .name = "put",
+	  .make = scene_put,
+	  .argv = { "lsm-put", "k007", "new" } },
+	{ .name = "put-over-torn-tail",
+	  .make = scene_torn,
+	  .argv = { "lsm-put", "k007", "new" } },
+	{ .name = "put-over-unpublished",
+	  .make = scene_unpublished,
+	  .argv = { "lsm-put", "k007", "new" } },
+	{ .name = "put-large",
+	  .make = scene_large,
+	  .argv = { "lsm-put", "large", "-" } },
+	{ .name = "del", .make = scene_delete, .argv = { "lsm-del", "k030" } },
+	{ .name = "del-prefix",
+	  .make = scene_delete_prefix,
+	  .argv = { "lsm-del", "--prefix", "k03" } },
+	{ .name = "batch",
+	  .make = scene_batch,
+	  .argv = { "lsm-put", "--atomic" } },
+	{ .name = "stream",
+	  .make = scene_stream,
+	  .argv = { "lsm-put", "--batch-size", "15" } },
+	{ .name = "rotate",
+	  .make = scene_rotate,
+	  .argv = { "lsm-put", "big", "@" } },
+	{ .name = "make-room",
+	  .make = scene_room,
+	  .argv = { "lsm-put", "big", "@" } },
+	{ .name = "flush", .make = scene_usual, .argv = { "lsm-flush" } },
+	{ .name = "flush-sealed",
+	  .make = scene_flush_sealed,
+	  .argv = { "lsm-flush" } },
+	{ .name = "sweep", .make = scene_sweep, .argv = { "lsm-flush" } },
+	{ .name = "recover-by-put",
+	  .make = scene_recover,
+	  .argv = { "lsm-put", "k007", "new" },
+	  .copied = true },
+	{ .name = "recover-by-get",
+	  .make = scene_recover_read,
+	  .argv = { "lsm-get", "k007" },
+	  .copied = true },
+	{ .name = "recover-by-flush",
+	  .make = scene_recover_read,
+	  .argv = { "lsm-flush" },
+	  .copied = true },
+	{ .name = "heal",
+	  .make = scene_heal,
+	  .argv = { "lsm-put", "k007", "new" } },
+	{ .name = "finish-rotation",
+	  .make = scene_finish_rotation,
+	  .argv = { "lsm-put", "k007", "new" } },
+	{ .name = "finish-flush",
+	  .make = scene_finish_flush,
+	  .argv = { "lsm-put", "k007", "new" } },
+	{ .name = "compact", .make = scene_compact, .argv = { "lsm-compact" } },
+};
+
+#define N_FIXED (sizeof(fixed) / sizeof(fixed[0]))
+#define MAX_SCENES (N_FIXED + 32)
+#define PLUGIN_PREFIX "lsm-strategy-"
+
+const struct scene *scene_all(const char *plugins, size_t *n)
+{
+	static struct scene all[MAX_SCENES];
+	char **names, *strategy, *name;
+	size_t files;
+
+	memcpy(all, fixed, sizeof(fixed));
+	*n = N_FIXED;
+	names = place_names(plugins, &files);
+	for (size_t i = 0; i < files && *n < MAX_SCENES; i++) {
+		if (strncmp(names[i], PLUGIN_PREFIX, strlen(PLUGIN_PREFIX)))
+			continue;
+		strategy = strdup(names[i] + strlen(PLUGIN_PREFIX));
+		name = malloc(strlen(names[i]) + 10);
+		if (!strategy || !name)
+			die("no memory");
+		*strchrnul(strategy, '.') = '\0';
+		sprintf(name, "compact-%s", strategy);
+		all[(*n)++] = (struct scene){
+			.name = name,
+			.make = scene_compact,
+			.argv = { "lsm-compact", "--all", "--strategy",
+				  strategy },
+		};
+	}
+	place_free_names(names, files);
+	return all;
+}
+
+const struct scene *scene_find(const struct scene *all, size_t n,
+			       const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(all[i].name, name))
+			return &all[i];
+	return NULL;
+}
+
+/* ---- stages ---- */
+
+void stage_command(const struct stage *s, const char *const *argv,
+		   char room[300], const char **out)
+{
+	size_t n = 0;
+
+	snprintf(room, 300, "%s/%s", s->bin, argv[0]);
+	out[n++] = room;
+	out[n++] = "-d";
+	out[n++] = s->dir;
+	for (size_t i = 1; i < SCENE_ARGS && argv[i]; i++)
+		out[n++] = strcmp(argv[i], "@") ? argv[i] : big_value;
+	out[n] = NULL;
+}
+
+void stage_make(struct stage *s, const struct scene *scene, const char *bin)
+{
+	const char *tmp = getenv("LSM_CRASH_TMP");
+	char keep[240];
+
+	*s = (struct stage){ .bin = bin, .n_states = 1 };
+	s->states[0] = MODEL_INIT;
+	if (!tmp)
+		tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	snprintf(s->root, sizeof(s->root), "%.150s/lsm-crash.XXXXXX", tmp);
+	if (!mkdtemp(s->root))
+		die("%s: %s", s->root, strerror(errno));
+	snprintf(s->dir, sizeof(s->dir), "%s/data", s->root);
+	snprintf(s->input, sizeof(s->input), "%s/input", s->root);
+	snprintf(s->output, sizeof(s->output), "%s/output", s->root);
+	snprintf(keep, sizeof(keep), "%s/keep", s->root);
+	scene->make(s);
+	place_save(&s->before, s->dir, keep);
+	s->copied = scene->copied;
+	if (access(s->input, R_OK) < 0)
+		*s->input = '\0';
+}
+
+void stage_reset(struct stage *s)
+{
+	unlink(s->output);
+	/* The kept files are the original; every trial gets new ones. */
+	if (s->copied)
+		place_copy(s->before.keep, s->dir);
+	else
+		place_restore(&s->before);
+}
+
+void stage_free(struct stage *s)
+{
+	place_remove(s->dir);
+	place_release(&s->before);
+	for (size_t i = 0; i < s->n_states; i++)
+		model_free(&s->states[i]);
+	place_remove(s->root);
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# formats/sstable.md and formats/manifest.md: real files, read by the pages.
+
+load formats
+
+table() {
+  python3 "$READERS/sstable.py" "$1"
+}
+
+@test "xxh3.py: agrees with its vectors, and with libxxhash where it is" {
+  python3 "$READERS/xxh3.py" --test
+}
+
+@test "manifest.md: the page accepts every manifest a store goes through" {
+  lsm-init --compression lz4 write_buffer=8K table_bytes=4K table_bytes_max=8K
+  python3 "$READERS/manifest.py" data/MANIFEST.json
+  for i in 1 2 3; do
+    seq -f "$i-%g" 400 | sed 's/.*/&\tvalue of &/' | lsm-put
+    python3 "$READERS/manifest.py" data/MANIFEST.json
+    lsm-del "$i-7"
+    lsm-flush
+    python3 "$READERS/manifest.py" data/MANIFEST.json
+    lsm-compact
+    python3 "$READERS/manifest.py" data/MANIFEST.json
+  done
+  lsm-compact --all
+  python3 "$READERS/manifest.py" data/MANIFEST.json
+}
+
+@test "manifest.md: a byte changed anywhere is refused by page and store" {
+  lsm-put a 1
+  lsm-flush
+  local off size
+  size=$(stat -c %s data/MANIFEST.json)
+  for off in 3 40 200 $((size / 2)) $((size - 30)) $((size - 2)); do
+    rm -rf case
+    cp -r data case
+    forget case
+    printf '~' | dd of=case/MANIFEST.json bs=1 seek="$off" conv=notrunc \
+      status=none
+    run -1 python3 "$READERS/manifest.py" case/MANIFEST.json
+    run -65 lsm-scan -d case
+  done
+}
+
+@test "sstable.md: the page reads every table that flush and compact wrote" {
+  lsm-init --compression lz4 write_buffer=16K table_bytes=8K block_bytes=512
+  odd_records nul | lsm-put
+  head -c 200000 /dev/urandom | lsm-put kv -
+  seq 3000 | sed 's/.*/&\tthe value of & and & again/' | lsm-put
+  lsm-flush
+  lsm-compact --all
+  [ "$(find data -name '*.sst' | wc -l)" -gt 3 ]
+  for file in data/*.sst; do
+    table "$file" > "$(basename "$file").records"
+  done
+  # One run is left: its tables together are the store.
+  jq -r '.levels[][][] | "\(.number) \(.entries)"' data/MANIFEST.json > named
+  [ "$(jq '[.levels[][]] | length' data/MANIFEST.json)" -eq 1 ]
+  while read -r number entries; do
+    name=$(printf '%06d.sst.records' "$number")
+    [ "$(wc -l < "$name")" -eq "$entries" ]
+    cat "$name"
+  done < named > all
+  scan_hex | cmp - all
+}
+
+@test "sstable.md: a tombstone is there until nothing older can hold its key" {
+  lsm-init --compression none
+  seq 10 | sed 's/$/\tv/' | lsm-put
+  lsm-flush
+  lsm-del 5
+  lsm-flush
+  table "$(find data -name '*.sst' | sort | tail -1)" > records
+  [ "$(cat records)" = "$(printf '35\t-')" ]
+  lsm-compact --all
+  table "$(find data -name '*.sst' | sort | tail -1)" > records
+  [ "$(wc -l < records)" -eq 9 ]
+  run ! grep "^35" records
+}

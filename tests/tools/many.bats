@@ -1,0 +1,205 @@
+# many.bats - many processes on one store: nothing lost, nobody refused.
+
+load helper
+
+# Every line of file $1 (key TAB value) is in the store.
+all_there() {
+  cut -f1 "$1" | lsm-get -f tsv > got
+  cmp "$1" got
+}
+
+@test "many: gets beside a loading, flushing and compacting writer never fail" {
+  local n=${FULL:+10000}
+  seq -f 'old%06g' 1 300 | awk '{ print $0 "\tv" $0 }' | lsm-put
+  (
+    while [ ! -e stop ]; do
+      seq 1 20000 | awk '{ printf "new%07d\t%050d\n", rand() * 1e7, $1 }' |
+        lsm-put && lsm-flush && lsm-compact || echo bad >> writer-failed
+    done
+  ) 3>&- &
+  seq 1 "${n:-2000}" | awk '{ printf "old%06d\n", ($1 * 7) % 300 + 1 }' |
+    xargs -P4 -I{} sh -c '[ "$(lsm-get {})" = v{} ] || echo {} >> failed'
+  touch stop
+  wait
+  [ ! -e failed ]
+  [ ! -e writer-failed ]
+  lsm-verify -q
+}
+
+# One writer of kind $1, number $2; acknowledged records go to acked.$2.
+writer() {
+  local i
+  case $1 in
+  put)
+    for i in {1..20}; do
+      lsm-put "w$2-$i" "v$i" && printf 'w%s-%s\tv%s\n' "$2" "$i" "$i" >> "acked.$2"
+    done ;;
+  batch)
+    for i in {1..8}; do
+      seq 1 200 | sed "s/.*/w$2-$i-&\tv&/" > "in.$2"
+      lsm-put --atomic < "in.$2" && cat "in.$2" >> "acked.$2"
+    done ;;
+  stream)
+    seq 1 3000 | sed "s/.*/w$2-&\tv&/" > "in.$2"
+    lsm-put --batch-size 50 < "in.$2" && cat "in.$2" >> "acked.$2" ;;
+  delete)
+    for i in {1..15}; do
+      lsm-put "w$2-$i" gone && lsm-del "w$2-$i" && echo "w$2-$i" >> "deleted.$2"
+    done ;;
+  esac
+}
+
+@test "many: 16 writers of all kinds and two compactors lose no acknowledged write" {
+  local kinds=(put batch stream delete) i pids=()
+  lsm-init write_buffer=32K table_bytes=32K level0_bytes=128K
+  for i in {1..16}; do
+    writer "${kinds[i % 4]}" "$i" 3>&- & pids+=($!)
+  done
+  for i in 1 2; do
+    while [ ! -e stop ]; do
+      lsm-compact || echo $? >> compact-failed
+      lsm-flush || echo $? >> compact-failed
+    done 3>&- &
+  done
+  for i in "${pids[@]}"; do wait "$i"; done
+  touch stop
+  wait
+  [ ! -e compact-failed ]
+  [ "$(cat acked.* | wc -l)" -eq $((4 * 20 + 4 * 1600 + 4 * 3000)) ]
+  cat acked.* | sort > all
+  lsm-scan > scanned
+  cmp all scanned
+  [ "$(cat deleted.* | wc -l)" -eq 60 ]
+  lsm-verify -q
+}
+
+@test "many: two bind mounts of one store are one store" {
+  [ "$(id -u)" -eq 0 ] || skip "needs root to mount"
+  local i
+  lsm-put first 1
+  mkdir m1 m2
+  mount --bind data m1
+  mount --bind data m2
+  for i in {1..25}; do
+    LSM_DIR=m1 lsm-put "a$i" 1 && LSM_DIR=m2 lsm-get "a$i" > out && [ "$(cat out)" = 1 ]
+  done || { umount m1 m2; false; }
+  for i in m1 m2; do
+    ( seq 1 40 | LSM_DIR=$i xargs -P4 -I{} lsm-put "$i-{}" v ) 3>&- &
+  done
+  wait
+  LSM_DIR=m1 lsm-flush
+  LSM_DIR=m2 lsm-compact --all
+  LSM_DIR=m2 lsm-put last 1
+  LSM_DIR=m1 lsm-scan --count > count || true
+  LSM_DIR=m1 lsm-verify -q || echo damaged > count
+  umount m1 m2
+  [ "$(cat count)" = 107 ]
+  [ "$(lsm-scan --count)" -eq 107 ]
+}
+
+@test "many: a remount in the same boot leads to a rebuild, not to stale answers" {
+  [ "$(id -u)" -eq 0 ] || skip "needs root to mount"
+  truncate -s 32M image
+  mkfs.ext4 -q -F image
+  mkdir m
+  mount -o loop image m
+  LSM_DIR=m/d lsm-put a 1
+  LSM_DIR=m/d lsm-put b 2
+  umount m
+  mount -o loop image m
+  LSM_DIR=m/d lsm-put c 3 && LSM_DIR=m/d lsm-scan > out
+  LSM_DIR=m/d lsm-verify -q || echo bad >> out
+  umount m
+  [ "$(cat out)" = $'a\t1\nb\t2\nc\t3' ]
+}
+
+@test "many: a long scan stays what it was, its files stay, and then they go" {
+  lsm-init write_buffer=64K table_bytes=32K
+  seq -f 'k%06g' 1 5000 | awk '{ print $0 "\told" $0 }' > old
+  lsm-put < old
+  lsm-flush
+  mkfifo pipe
+  lsm-scan > pipe 3>&- &
+  exec 7< pipe
+  head -c 10 <&7 > head # the scan has begun, and waits for us
+  for _ in 1 2 3; do
+    seq -f 'k%06g' 1 5000 | awk '{ print $0 "\tnew" $0 }' | lsm-put
+    lsm-flush
+    lsm-compact --all
+  done
+  [ "$(files | grep -c sst)" -gt "$(grep -c '"smallest' data/MANIFEST.json)" ]
+  cat head - <&7 > seen
+  exec 7<&-
+  wait
+  cmp old seen
+  lsm-flush
+  python3 - > expected <<'PY'
+import json
+m = json.load(open('data/MANIFEST.json'))
+names = ['LOCK', 'MANIFEST.json', 'STATE', '%06d.ver' % m['generation']]
+for log in m['logs']:
+    names += ['%06d.wal' % log['number'], '%06d.idx' % log['number']]
+for level in m['levels']:
+    for run in level:
+        names += ['%06d.sst' % t['number'] for t in run]
+print('\n'.join(sorted(names)))
+PY
+  files | sort > there
+  diff expected there
+}
+
+@test "many: eight writers share their syncs, and gets do not wait for them" {
+  needs_strace
+  local start took alone beside w
+  # Only fdatasync stops for strace; the rest runs as fast as ever.
+  slowly() {
+    strace -f -qq --seccomp-bpf -o /dev/null -e trace=fdatasync \
+      -e inject=fdatasync:delay_enter=20000 "$@"
+  }
+  lsm-put x 1
+  start=$(date +%s%N)
+  # One process a writer: 25 batches, each durable before the next is read.
+  for w in {1..8}; do
+    ( seq -f "s$w-%g" 1 25 | sed 's/$/\tv/' |
+      slowly lsm-put --batch-size 1 || echo "$w" >> failed ) 3>&- &
+  done
+  wait
+  took=$((($(date +%s%N) - start) / 1000000))
+  [ ! -e failed ]
+  [ "$(lsm-scan --prefix s --count)" -eq 200 ]
+  echo "200 durable puts with a 20 ms sync took $took ms"
+  [ "$took" -lt 1000 ]
+  # Gets beside one that always syncs.
+  median() {
+    for _ in {1..21}; do
+      local t0; t0=$(date +%s%N); lsm-get x > /dev/null
+      echo $((($(date +%s%N) - t0) / 1000))
+    done | sort -n | sed -n 11p
+  }
+  alone=$(median)
+  ( seq 1 100 | sed 's/$/\tv/' | slowly lsm-put --batch-size 1 ) 3>&- &
+  beside=$(median)
+  wait
+  echo "a get: $alone us alone, $beside us beside a syncing writer"
+  [ "$beside" -lt $((alone * 3 + 3000)) ]
+}
+
+@test "many: kill -9 at any moment of a stream loses nothing acknowledged" {
+  local i n
+  lsm-init write_buffer=16K table_bytes=16K
+  for i in {1..12}; do
+    seq 1 100000 | sed "s/.*/r$i-&\tv/" > in
+    lsm-put --batch-size 7 < in 3>&- &
+    sleep "0.0$((RANDOM % 9 + 1))"
+    kill -9 $! 2> /dev/null || true
+    wait $! 2> /dev/null || true
+    n=$(lsm-scan --prefix "r$i-" --count)
+    [ $((n % 7)) -eq 0 ] || [ "$n" -eq 100000 ]
+    seq 1 "$n" | sed "s/.*/r$i-&\tv/" | sort > expected
+    lsm-scan --prefix "r$i-" > got
+    cmp expected got
+  done
+  lsm-flush
+  lsm-compact --all
+  lsm-verify -q
+}
