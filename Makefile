@@ -85,11 +85,13 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/lib/libstore.a
 
 units: $(UNITS)
 
-# Crash harnesses and other C programs of the tests.
-HARNESSSRC := $(wildcard tests/crash/*.c tests/tools/*.c)
+$(BUILD)/tests/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $<
+
 -include tests/crash/rules.mk
 
-tests: all units $(HARNESS)
+tests: all units $(HARNESS) $(BUILD)/tests/bench/spawn
 
 # ---- what a person types ----
 

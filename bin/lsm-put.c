@@ -2,7 +2,8 @@
 
 /*
  * How much is collected before it is committed, however fast it comes: enough
- * to make the sync cheap a record, little enough to be sorted in cache.
+ * to make the sync cheap a record, little enough to be sorted in cache.  1 MiB
+ * is slower by a third for keys in random order, 16 MiB not faster.
  */
 #define BATCH_BYTES (4u << 20)
 /* What an entry takes in a batch beside key and value, at most. */

@@ -94,6 +94,9 @@ enum {
 	SYNC_LENGTH = 0,   /* the log is durable up to here */
 	SYNC_SYNCING = 1,  /* a leader is syncing up to here; 0: none */
 	SYNC_POISONED = 2, /* 1: a sync failed or its end is not known */
+	SYNC_TOOK_US = 3,  /* how long the last sync took */
+	SYNC_BATCHES = 4,  /* batches in the log when it began */
+	SYNC_GROUP = 5,	   /* how many of them it covered */
 };
 
 /* Who holds a lock, as a hint for messages. */

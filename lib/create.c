@@ -31,11 +31,12 @@ int create_dir(struct dir *d, const char *path, struct store_error *err)
 	char *up;
 	int r;
 
-	if (os.mkdir(path, 0777) < 0 && errno != EEXIST) {
-		store_fail(err, STORE_ENOSPACE, "%s: cannot create: %s", path,
-			   strerror(errno));
-		return STORE_ENOSPACE;
-	}
+	/* It was not there a moment ago: EEXIST is a creator beside us. */
+	if (os.mkdir(path, 0777) < 0 &&
+	    (errno != EEXIST || dir_open(d, path, NULL) < 0))
+		return store_fail(err, STORE_ENOSPACE, "%s: cannot create: %s",
+				  path, strerror(errno));
+	dir_close(d);
 	up = parent_of(path);
 	if (!up)
 		return store_nomem(err);

@@ -44,6 +44,7 @@ struct store {
 	bool created;
 	bool private; /* living memory is not trusted and not ours to rebuild */
 	bool alive;   /* we hold ALIVE, shared */
+	bool cold;    /* STATE was not in memory when we first read it */
 	uint8_t uuid[16]; /* from STATE's token or the manifest */
 	bool uuid_known;
 	uint8_t boot[16];
@@ -55,6 +56,10 @@ struct store {
 	struct counters counters;
 	char tool[24];
 	char *plugins; /* directory of strategies, or NULL */
+	/* group sync: one thread at a time deals with other processes */
+	pthread_mutex_t sync_mutex;
+	pthread_cond_t sync_done;
+	bool sync_busy;
 	pthread_mutex_t mutex; /* guards what follows */
 	struct generation *current;
 	struct signature seen; /* private: what `current` was read from */

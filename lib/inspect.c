@@ -164,6 +164,20 @@ static void put_levels(struct out *o, const struct manifest *m)
 	out_close(o);
 }
 
+static json_t *settings_json(const struct manifest *m)
+{
+	json_t *v = json_object();
+
+	for (size_t i = 0; v && i < m->n_settings; i++) {
+		if (json_object_set_new(v, m->settings[i].name,
+					json_string(m->settings[i].value))) {
+			json_decref(v);
+			v = NULL;
+		}
+	}
+	return v;
+}
+
 static void put_manifest(struct out *o, const struct inspection *in)
 {
 	const struct manifest *m = &in->m;
@@ -175,10 +189,7 @@ static void put_manifest(struct out *o, const struct inspection *in)
 	out_count(o, "created_ms", m->created_ms);
 	dump_options(o, &m->options);
 	out_string(o, "strategy", m->strategy);
-	out_open(o, "settings", '{');
-	for (size_t i = 0; i < m->n_settings; i++)
-		out_string(o, m->settings[i].name, m->settings[i].value);
-	out_close(o);
+	out_put(o, "settings", settings_json(m));
 	put_levels(o, m);
 	out_count(o, "flushed_bytes", m->flushed_bytes);
 	out_open(o, "compacted_bytes", '[');
@@ -211,37 +222,37 @@ static int put_state(struct out *o, struct inspection *in,
 }
 
 /* Who has a lock, and, as a hint, who had it last. */
+static int put_lock(struct out *o, struct inspection *in, enum lock_role role,
+		    struct store_error *err)
+{
+	struct store *db = in->db;
+	struct hint h;
+	json_t *v;
+	int held = lock_held(&db->lock, role, err);
+
+	if (held < 0)
+		return held;
+	v = json_pack("{s:s,s:b}", "role", dump_role_name(role), "held", held);
+	if (v && db->state_open && dump_hint(&db->state, role, &h) &&
+	    (json_object_set_new(v, "tool", value_string(h.tool)) ||
+	     json_object_set_new(v, "pid", value_count(h.pid)))) {
+		json_decref(v);
+		v = NULL;
+	}
+	out_put(o, NULL, v);
+	return 0;
+}
+
 static int put_locks(struct out *o, struct inspection *in,
 		     struct store_error *err)
 {
-	static const char *const names[ROLES] = { "write", "manifest", "sync",
-						  "alive", "number" };
-	struct store *db = in->db;
-	struct hint h;
-	size_t got = 0;
 	int r = 0;
 
 	out_open(o, "locks", '[');
-	for (int i = 0; r >= 0 && in->locked && i < ROLES; i++) {
-		json_t *v = json_object();
-
-		r = lock_held(&db->lock, (enum lock_role)i, err);
-		if (v && json_object_set_new(v, "role", json_string(names[i])))
-			v = NULL;
-		if (v && json_object_set_new(v, "held", json_boolean(r == 1)))
-			v = NULL;
-		if (v && db->state_open &&
-		    os_read_some(db->state.view.fd, &h, sizeof(h),
-				 STATE_HINTS_OFF + (uint64_t)i * sizeof(h),
-				 &got, &db->dir, NAME_STATE, NULL) == 0 &&
-		    got == sizeof(h) && hint_ok(&h)) {
-			json_object_set_new(v, "tool", value_string(h.tool));
-			json_object_set_new(v, "pid", value_count(h.pid));
-		}
-		out_put(o, NULL, v);
-	}
+	for (int i = 0; r == 0 && in->locked && i < ROLES; i++)
+		r = put_lock(o, in, (enum lock_role)i, err);
 	out_close(o);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 static int put_files(struct out *o, struct inspection *in,

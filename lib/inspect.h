@@ -82,6 +82,10 @@ struct finding_code {
 /* Every code there is; ends with code == NULL. */
 extern const struct finding_code finding_codes[];
 
+/* Append it as one line of JSON. */
+int finding_json(const struct finding *f, struct buf *out,
+		 struct store_error *err);
+
 /* Valid until it returns; a negative result stops the verification. */
 typedef int finding_fn(void *ctx, const struct finding *finding);
 

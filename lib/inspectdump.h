@@ -10,10 +10,10 @@
 
 #include "lib/inspectout.h"
 #include "lib/living.h"
+#include "lib/lock.h"
 
-struct manifest;
-struct table_meta;
-struct root;
+struct log_meta;
+struct options;
 
 int dump_table(struct out *o, const struct dir *dir, const char *name,
 	       struct store_error *err);
@@ -36,11 +36,14 @@ int dump_state_cells(struct out *o, struct living *l, struct store_error *err);
 /* "commit" and "sync" of a tree. */
 int dump_tree_cells(struct out *o, struct living *l, struct store_error *err);
 
+/* "write", "manifest", ... */
+const char *dump_role_name(enum lock_role role);
+/* Who took a lock last; false when nobody says. */
+bool dump_hint(struct living *state, enum lock_role role, struct hint *h);
+
 /* "options" of a manifest or an image. */
-struct options;
 void dump_options(struct out *o, const struct options *options);
 /* "number", "sealed" and, of a sealed one, "length" and "checksum". */
-struct log_meta;
 json_t *log_meta_json(const struct log_meta *l);
 
 #endif

@@ -123,12 +123,30 @@ static int open_living(struct living *l, const struct dir *dir,
 	return living_open(l, dir, name, false, false, 0, err);
 }
 
+const char *dump_role_name(enum lock_role role)
+{
+	static const char *const names[ROLES] = { "write", "manifest", "sync",
+						  "alive", "number" };
+
+	return names[role];
+}
+
+bool dump_hint(struct living *state, enum lock_role role, struct hint *h)
+{
+	const struct view *v = &state->view;
+	size_t got;
+
+	return os_read_some(v->fd, h, sizeof(*h),
+			    STATE_HINTS_OFF + (uint64_t)role * sizeof(*h), &got,
+			    v->dir, v->name, NULL) == 0 &&
+	       got == sizeof(*h) && hint_ok(h);
+}
+
 int dump_state(struct out *o, const struct dir *dir, const char *name,
 	       struct store_error *err)
 {
 	struct living l;
 	struct hint h;
-	size_t got;
 	int r = open_living(&l, dir, name, err);
 
 	if (r < 0)
@@ -137,17 +155,13 @@ int dump_state(struct out *o, const struct dir *dir, const char *name,
 	if (r == 0)
 		r = dump_state_cells(o, &l, err);
 	out_open(o, "hints", '[');
-	for (uint64_t i = 0; r == 0 && i < 5; i++) {
-		r = os_read_some(l.view.fd, &h, sizeof(h),
-				 STATE_HINTS_OFF + i * sizeof(h), &got, dir,
-				 name, err);
-		if (r == 0 && got == sizeof(h) && hint_ok(&h))
+	for (int i = 0; r == 0 && i < ROLES; i++)
+		if (dump_hint(&l, (enum lock_role)i, &h))
 			out_put(o, NULL,
-				json_pack("{s:o,s:o,s:o}", "role",
-					  value_count(i), "tool",
-					  value_string(h.tool), "pid",
+				json_pack("{s:s,s:o,s:o}", "role",
+					  dump_role_name((enum lock_role)i),
+					  "tool", value_string(h.tool), "pid",
 					  value_count(h.pid)));
-	}
 	out_close(o);
 	living_close(&l);
 	return r;

@@ -256,6 +256,18 @@ void lock_release(struct lock *l, enum lock_role role)
 	pthread_mutex_unlock(&l->role[role]);
 }
 
+int lock_sync_wait(struct lock *l, struct store_error *err)
+{
+	struct flock un = range(F_UNLCK, ROLE_SYNC, 1);
+	int r = set_range(l, range(F_RDLCK, ROLE_SYNC, 1), true, err);
+
+	if (r == 0)
+		return busy(l, ROLE_SYNC, err);
+	if (r == 1)
+		os.lock(l->fd, F_OFD_SETLK, &un);
+	return r < 0 ? r : 0;
+}
+
 int lock_alive(struct lock *l, struct store_error *err)
 {
 	int r;

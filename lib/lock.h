@@ -89,6 +89,12 @@ int lock_acquire(struct lock *l, enum lock_role role, struct store_error *err);
 int lock_try(struct lock *l, enum lock_role role, struct store_error *err);
 void lock_release(struct lock *l, enum lock_role role);
 
+/*
+ * Wait until another process lets go of SYNC, and take nothing: all who wait
+ * go on at once.  No thread of this handle holds SYNC or tries to.
+ */
+int lock_sync_wait(struct lock *l, struct store_error *err);
+
 /* ALIVE: shared waits; exclusive is only tried (1 got, 0 busy). */
 int lock_alive(struct lock *l, struct store_error *err);
 int lock_alive_try_exclusive(struct lock *l, struct store_error *err);

@@ -206,6 +206,27 @@ int memtable_root(struct memtable *m, struct root *at, struct store_error *err)
 	return 0;
 }
 
+static void give_back(void *lender)
+{
+	memtable_close(lender);
+}
+
+/* A large value stays in the map; what is small is copied. */
+static int keep_value(struct memtable *m, struct slice value, struct lookup *l,
+		      struct store_error *err)
+{
+	const uint8_t *map = atomic_load(&m->log.map);
+
+	if (value.len < CHUNK_BYTES || !map || value.data < map ||
+	    value.data >= map + m->log.map_bytes)
+		return buf_assign(&l->value, value) < 0 ? store_nomem(err) : 0;
+	memtable_ref(m);
+	l->borrowed = value;
+	l->lender = m;
+	l->give_back = give_back;
+	return 0;
+}
+
 int memtable_get(struct memtable *m, const struct root *at, struct slice key,
 		 struct lookup *l, struct store_error *err)
 {
@@ -227,7 +248,9 @@ int memtable_get(struct memtable *m, const struct root *at, struct slice key,
 	l->expires_ms = e.expires_ms;
 	l->value_len = e.value.len;
 	l->chunked = false;
-	r = buf_assign(&l->value, e.value) < 0 ? store_nomem(err) : 1;
+	r = keep_value(m, e.value, l, err);
+	if (r == 0)
+		r = 1;
 out:
 	tree_reader_release(&t);
 	return r;

@@ -71,7 +71,7 @@ int memtable_root(struct memtable *m, struct root *at, struct store_error *err);
 
 /*
  * Find `key` as of `at`: 1 and *l (a tombstone is found, too), or 0.  The
- * value is copied into l->value.
+ * value is copied into l->value, or, if large, borrowed.
  */
 int memtable_get(struct memtable *m, const struct root *at, struct slice key,
 		 struct lookup *l, struct store_error *err);

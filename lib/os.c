@@ -197,6 +197,22 @@ static uint64_t real_monotonic_ms(void)
 	return clock_ms(CLOCK_MONOTONIC);
 }
 
+static uint64_t real_monotonic_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void real_sleep_us(uint64_t us)
+{
+	struct timespec t = { (time_t)(us / 1000000),
+			      (long)(us % 1000000) * 1000 };
+
+	nanosleep(&t, NULL);
+}
+
 struct os os = {
 	.openat = real_openat,
 	.close = close,
@@ -230,6 +246,8 @@ struct os os = {
 	.memory = real_memory,
 	.now_ms = real_now_ms,
 	.monotonic_ms = real_monotonic_ms,
+	.monotonic_us = real_monotonic_us,
+	.sleep_us = real_sleep_us,
 };
 
 /* Their caches are not coherent between hosts: a lock would not be enough. */

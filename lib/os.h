@@ -66,6 +66,8 @@ struct os {
 	uint64_t (*memory)(void);	/* bytes the machine has */
 	uint64_t (*now_ms)(void);	/* Unix time */
 	uint64_t (*monotonic_ms)(void); /* for deadlines only */
+	uint64_t (*monotonic_us)(void);
+	void (*sleep_us)(uint64_t us);
 };
 
 extern struct os os;

@@ -213,6 +213,8 @@ int store_open(struct store **out, const char *dir,
 	snprintf(db->tool, sizeof(db->tool), "%s",
 		 config->tool ? config->tool : "libstore");
 	pthread_mutex_init(&db->mutex, NULL);
+	pthread_mutex_init(&db->sync_mutex, NULL);
+	pthread_cond_init(&db->sync_done, NULL);
 	db->tables = tables_new(db);
 	if (config->plugins)
 		db->plugins = strdup(config->plugins);
@@ -245,6 +247,8 @@ void store_close(struct store *db)
 		lock_close(&db->lock);
 	dir_close(&db->dir);
 	pthread_mutex_destroy(&db->mutex);
+	pthread_mutex_destroy(&db->sync_mutex);
+	pthread_cond_destroy(&db->sync_done);
 	buf_free(&db->scratch);
 	free(db->plugins);
 	free(db);

@@ -13,62 +13,68 @@ struct candidate {
 struct listing {
 	struct candidate *c;
 	size_t n;
-	const struct generation *g;
-	struct store *db;
+	uint64_t *named;
+	size_t n_named;
+	uint64_t generation;
 	struct store_error *err;
 };
 
-static bool is_log(const struct generation *g, uint64_t number)
+static int compare(const void *a, const void *b)
 {
-	for (size_t i = 0; i < g->v.n_logs; i++)
-		if (g->v.logs[i].number == number)
-			return true;
-	return false;
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
 }
 
 /*
- * Is table `number` in the version we know?  Only to spare the locks: X3 asks
- * the manifest.
+ * The numbers of the version we know, ascending.  Only to spare the locks: X3
+ * asks the manifest.
  */
-static int is_table(struct store *db, const struct generation *g,
-		    uint64_t number, struct store_error *err)
+static int list_named(struct listing *l, const struct generation *g,
+		      struct store_error *err)
 {
 	struct window w = WINDOW_INIT(VIEW_STREAM);
 	struct version_table t;
 	int r = 0;
 
-	(void)db;
-	for (size_t i = 0; r == 0 && i < g->v.n_runs; i++)
-		for (uint64_t k = 0; r == 0 && k < g->v.runs[i].tables; k++) {
+	l->named = calloc(g->v.n_logs + g->v.tables + 1, sizeof(*l->named));
+	if (!l->named)
+		return store_nomem(err);
+	for (size_t i = 0; i < g->v.n_logs; i++)
+		l->named[l->n_named++] = g->v.logs[i].number;
+	for (size_t i = 0; r >= 0 && i < g->v.n_runs; i++)
+		for (uint64_t k = 0; r >= 0 && k < g->v.runs[i].tables; k++) {
 			r = version_table_at(&g->v, &g->source, &w,
 					     &g->v.runs[i], k, &t, err);
 			if (r >= 0)
-				r = t.number == number;
+				l->named[l->n_named++] = t.number;
 		}
 	window_release(&w);
-	return r;
+	qsort(l->named, l->n_named, sizeof(*l->named), compare);
+	return r < 0 ? r : 0;
+}
+
+static bool is_named(const struct listing *l, uint64_t number)
+{
+	return bsearch(&number, l->named, l->n_named, sizeof(*l->named),
+		       compare);
 }
 
 static int see(void *ctx, const char *name)
 {
 	struct listing *l = ctx;
 	struct candidate c, *p;
-	int r = 0;
 
 	c.kind = name_parse(name, &c.number);
 	switch (c.kind) {
 	case FILE_WAL:
 	case FILE_IDX:
-		if (is_log(l->g, c.number))
+	case FILE_SST:
+		if (is_named(l, c.number))
 			return 0;
 		break;
-	case FILE_SST:
-		r = is_table(l->db, l->g, c.number, l->err);
-		if (r != 0)
-			return r < 0 ? r : 0;
-		break;
 	case FILE_VER:
-		if (c.number >= l->g->number)
+		if (c.number >= l->generation)
 			return 0;
 		break;
 	case FILE_SST_TMP:
@@ -209,20 +215,25 @@ static int sweep_listed(struct store *db, struct listing *l,
 
 int sweep(struct store *db, struct store_error *err)
 {
-	struct listing l = { .db = db, .err = err };
+	struct listing l = { .err = err };
 	struct generation *g;
 	int r;
 
 	r = generation_current(db, &g, err);
 	if (r < 0)
 		return r;
-	l.g = g;
-	r = os.list(db->dir.fd, see, &l);
-	if (r < 0 && !(err && err->code))
-		r = store_fail_errno(err, db->dir.path, NULL, "list", errno);
+	l.generation = g->number;
+	r = list_named(&l, g, err);
 	generation_close(g);
+	if (r == 0) {
+		r = os.list(db->dir.fd, see, &l);
+		if (r < 0 && !(err && err->code))
+			r = store_fail_errno(err, db->dir.path, NULL, "list",
+					     errno);
+	}
 	if (r == 0 && l.n)
 		r = sweep_listed(db, &l, err);
 	free(l.c);
+	free(l.named);
 	return r;
 }

@@ -1,20 +1,29 @@
 #include "lib/sync.h"
 
+/* Tries for SYNC before queueing for it: see take_part(). */
+#define POLITE_TRIES 16
+/* The most a leader waits for company, of the time a sync takes. */
+#define COMPANY_SHARE 2
+#define COMPANY_MAX_US 10000
+
 /*
  * Between mark and record a signal must not end us: the log would count as
  * poisoned, though its sync may have succeeded.
  */
 static int sync_marked(struct store *db, struct memtable *m, struct slot *s,
-		       uint64_t n, struct store_error *err)
+		       const struct root *at, struct store_error *err)
 {
+	uint64_t n = at->log_bytes, start;
 	sigset_t every, old;
 	int r, w;
 
+	hint_write(db, ROLE_SYNC);
 	sigfillset(&every);
 	os.procmask(SIG_BLOCK, &every, &old);
 	s->v[SYNC_SYNCING] = n;
 	r = living_publish(&m->tree, IDX_SYNC_OFF, s, err);
 	if (r == 0) {
+		start = os.monotonic_us();
 #ifndef MUTANT_no_fdatasync
 		r = os_sync(m->log.fd, true, &db->dir, m->log.name, err);
 #endif
@@ -25,12 +34,46 @@ static int sync_marked(struct store *db, struct memtable *m, struct slot *s,
 		if (r < 0)
 			s->v[SYNC_POISONED] = 1;
 		s->v[SYNC_SYNCING] = 0;
+		s->v[SYNC_TOOK_US] = os.monotonic_us() - start;
+		s->v[SYNC_GROUP] = at->batches - s->v[SYNC_BATCHES];
+		s->v[SYNC_BATCHES] = at->batches;
 		w = living_publish(&m->tree, IDX_SYNC_OFF, s, r ? NULL : err);
 		if (r == 0)
 			r = w;
 	}
 	os.procmask(SIG_SETMASK, &old, NULL);
 	return r;
+}
+
+/*
+ * Those whom the last sync released are about to write again; a leader that
+ * starts at once leaves them to the next sync, and every write then takes
+ * two.  So it waits while batches keep coming, for a fraction of a sync; but
+ * not where one process writes alone.
+ */
+static int wait_for_company(struct memtable *m, const struct slot *s,
+			    struct root *at, struct store_error *err)
+{
+	uint64_t most = s->v[SYNC_TOOK_US] / COMPANY_SHARE, waited = 0;
+	uint64_t step, before;
+	int r;
+
+	if (most > COMPANY_MAX_US)
+		most = COMPANY_MAX_US;
+	if (s->v[SYNC_GROUP] < 2 && at->batches - s->v[SYNC_BATCHES] < 2)
+		return 0;
+	step = most / 4;
+	while (step && waited < most) {
+		before = at->batches;
+		os.sleep_us(step);
+		waited += step;
+		r = memtable_root(m, at, err);
+		if (r < 0)
+			return r;
+		if (at->batches == before && waited > step)
+			break;
+	}
+	return 0;
 }
 
 /* As leader, under SYNC: 0 done or covered already, 1 poisoned. */
@@ -57,9 +100,50 @@ static int lead(struct store *db, struct memtable *m, uint64_t upto,
 	}
 	/* Everything published before the sync begins is covered by it. */
 	r = memtable_root(m, &at, err);
+	if (r == 0)
+		r = wait_for_company(m, &s, &at, err);
 	if (r < 0)
 		return r;
-	return sync_marked(db, m, &s, at.log_bytes, err);
+	return sync_marked(db, m, &s, &at, err);
+}
+
+/*
+ * Among processes.  To queue for SYNC exclusively would be wrong: when a sync
+ * ends, one that it did not cover may come first, and those that it did cover
+ * would sit through the next one for nothing.  So who does not get SYNC at
+ * once waits for it shared, which lets all waiters go together, and looks
+ * again.  A waiter passing through may refuse another one's try; after a few
+ * of those it queues.
+ */
+static int take_part(struct store *db, struct memtable *m, uint64_t upto,
+		     struct store_error *err)
+{
+	struct slot s;
+	int r;
+
+	for (int tries = 0;; tries++) {
+		r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
+		if (r < 0 || s.v[SYNC_LENGTH] >= upto)
+			return r;
+		if (s.v[SYNC_POISONED])
+			return 1;
+		if (tries < POLITE_TRIES) {
+			r = lock_try(&db->lock, ROLE_SYNC, err);
+		} else {
+			r = lock_acquire(&db->lock, ROLE_SYNC, err);
+			r = r < 0 ? r : 1;
+		}
+		if (r < 0)
+			return r;
+		if (r == 1) {
+			r = lead(db, m, upto, err);
+			lock_release(&db->lock, ROLE_SYNC);
+			return r;
+		}
+		r = lock_sync_wait(&db->lock, err);
+		if (r < 0)
+			return r;
+	}
 }
 
 int sync_wait(struct store *db, struct memtable *m, uint64_t upto,
@@ -68,15 +152,39 @@ int sync_wait(struct store *db, struct memtable *m, uint64_t upto,
 	struct slot s;
 	int r;
 
-	r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
-	if (r < 0 || s.v[SYNC_LENGTH] >= upto)
+	pthread_mutex_lock(&db->sync_mutex);
+	for (;;) {
+		r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
+		if (r < 0 || s.v[SYNC_LENGTH] >= upto || !db->sync_busy)
+			break;
+		pthread_cond_wait(&db->sync_done, &db->sync_mutex);
+	}
+	if (r < 0 || s.v[SYNC_LENGTH] >= upto) {
+		pthread_mutex_unlock(&db->sync_mutex);
 		return r;
-	r = lock_acquire(&db->lock, ROLE_SYNC, err);
-	if (r < 0)
-		return r;
-	r = lead(db, m, upto, err);
-	lock_release(&db->lock, ROLE_SYNC);
+	}
+	db->sync_busy = true;
+	pthread_mutex_unlock(&db->sync_mutex);
+	r = take_part(db, m, upto, err);
+	pthread_mutex_lock(&db->sync_mutex);
+	db->sync_busy = false;
+	pthread_cond_broadcast(&db->sync_done);
+	pthread_mutex_unlock(&db->sync_mutex);
 	return r;
+}
+
+/* Under SYNC: a mark that nobody alive stands behind. */
+static int settle_mark(struct memtable *m, struct slot *s,
+		       struct store_error *err)
+{
+	int r = living_read(&m->tree, IDX_SYNC_OFF, s, err);
+
+	if (r == 0 && s->v[SYNC_SYNCING] && !s->v[SYNC_POISONED]) {
+		s->v[SYNC_POISONED] = 1;
+		s->v[SYNC_SYNCING] = 0;
+		r = living_publish(&m->tree, IDX_SYNC_OFF, s, err);
+	}
+	return r < 0 ? r : (int)s->v[SYNC_POISONED];
 }
 
 int sync_poisoned(struct store *db, struct memtable *m, struct store_error *err)
@@ -90,15 +198,12 @@ int sync_poisoned(struct store *db, struct memtable *m, struct store_error *err)
 	if (!s.v[SYNC_SYNCING])
 		return 0;
 	/* A leader at work, or a dead one?  SYNC tells; do not wait for it. */
-	r = lock_try(&db->lock, ROLE_SYNC, err);
-	if (r <= 0)
-		return r;
-	r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
-	if (r == 0 && s.v[SYNC_SYNCING] && !s.v[SYNC_POISONED]) {
-		s.v[SYNC_POISONED] = 1;
-		s.v[SYNC_SYNCING] = 0;
-		r = living_publish(&m->tree, IDX_SYNC_OFF, &s, err);
+	pthread_mutex_lock(&db->sync_mutex);
+	r = db->sync_busy ? 0 : lock_try(&db->lock, ROLE_SYNC, err);
+	if (r == 1) {
+		r = settle_mark(m, &s, err);
+		lock_release(&db->lock, ROLE_SYNC);
 	}
-	lock_release(&db->lock, ROLE_SYNC);
-	return r < 0 ? r : (int)s.v[SYNC_POISONED];
+	pthread_mutex_unlock(&db->sync_mutex);
+	return r;
 }

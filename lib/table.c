@@ -7,6 +7,8 @@ void lookup_release(struct lookup *l)
 {
 	buf_free(&l->value);
 	table_close(l->table);
+	if (l->lender)
+		l->give_back(l->lender);
 	*l = LOOKUP_INIT;
 }
 

@@ -45,6 +45,10 @@ struct lookup {
 	bool chunked;	  /* then read it with table_chunk() */
 	struct table *table; /* chunked: a reference, or NULL */
 	uint64_t map_off;    /* chunked: of the chunk map, for messages */
+	/* A large value in a log's map: `value` is empty, and this is it. */
+	struct slice borrowed;
+	void *lender; /* what keeps it there, or NULL */
+	void (*give_back)(void *lender);
 };
 
 #define LOOKUP_INIT ((struct lookup){ .kind = ENTRY_PUT })

@@ -120,7 +120,7 @@ int tree_entry(struct tree_reader *t, const struct tree_node *n,
 	int r;
 
 	/* A large one is looked at through a map, not copied. */
-	if (n->entry_len > VIEW_STREAM)
+	if (n->entry_len > CHUNK_BYTES)
 		view_map(&t->m->log, false);
 	r = view_read(&t->m->log, &t->log, n->off, n->entry_len,
 		      t->at.log_bytes, &s, err);

@@ -51,7 +51,11 @@ static int state_trusted(struct store *db, struct token *t,
 				 err);
 	if (r < 0)
 		return r;
-	if (!cached || !trust_match(db, t, STATE_MAGIC, &db->place, STATE_SALT))
+	/* Having been read, the page is in memory: the first look counts. */
+	if (!cached)
+		db->cold = true;
+	if (db->cold ||
+	    !trust_match(db, t, STATE_MAGIC, &db->place, STATE_SALT))
 		return 0;
 	memcpy(db->uuid, t->uuid, sizeof(db->uuid));
 	db->uuid_known = true;
@@ -200,6 +204,7 @@ static int enter_locked(struct store *db, bool distrust,
 				lock_alive_release(&db->lock);
 				return r;
 			}
+			db->cold = false;
 		}
 		r = lock_alive_share(&db->lock, err);
 		return r < 0 ? r : 1;
@@ -212,7 +217,9 @@ static int enter_locked(struct store *db, bool distrust,
 				     "a tree is missing or damaged while other "
 				     "processes use the store; end them and "
 				     "try again");
-	if (!trusted) {
+	/* Memory that was only paged out matches already. */
+	if (!trusted &&
+	    !trust_match(db, &t, STATE_MAGIC, &db->place, STATE_SALT)) {
 		r = vouch(db, &t, err);
 		if (r < 0)
 			return r;

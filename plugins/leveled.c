@@ -23,6 +23,7 @@
  */
 #define TABLES_A_LEVEL 64
 #define SMALL_TABLE (UINT64_C(128) << 10)
+#define LARGE_TABLE (UINT64_C(8) << 20)
 
 struct leveled {
 	const struct lsm_view *v;
@@ -237,16 +238,25 @@ static bool inputs_disjoint(const struct leveled *l)
 	return true;
 }
 
-/* Would the inputs, as they are, be good tables of `level`? */
+/*
+ * Would the inputs, as they are, be good tables of `level`?  Not if one would
+ * be a large part of it, for then whatever is merged into it later rewrites
+ * that part; nor if they add to a crowd of tables that are much too small.
+ */
 static bool may_move(const struct leveled *l, size_t level)
 {
-	uint64_t target = table_target(l, level, l->bytes);
+	uint64_t all = level_bytes(l->v, level) + l->bytes;
 
-	for (size_t i = 0; i < l->n; i++)
-		if (l->v->tables[l->v->scratch[i]].bytes / 2 > target)
+	for (size_t i = 0; i < l->n; i++) {
+		uint64_t bytes = l->v->tables[l->v->scratch[i]].bytes;
+
+		if (bytes > LARGE_TABLE && bytes > all / 8)
 			return false;
-	return !l->tombstones && l->bytes / l->n >= target / 4 &&
-	       inputs_disjoint(l);
+	}
+	if (level_run(l->v, level).n >= TABLES_A_LEVEL &&
+	    l->bytes / l->n < table_target(l, level, l->bytes) / 4)
+		return false;
+	return !l->tombstones && inputs_disjoint(l);
 }
 
 static bool move_last_down(struct leveled *l, bool *more)

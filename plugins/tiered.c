@@ -12,9 +12,6 @@
 
 #include <string.h>
 
-/* Tables this small are merged even where they could be moved. */
-#define SMALL_BYTES (UINT64_C(1) << 20)
-
 enum {
 	MIN_RUNS,
 	MAX_SPACE_PERCENT,
@@ -100,15 +97,9 @@ static bool runs_disjoint(const struct lsm_view *v, const struct lsm_run *a,
 	return true;
 }
 
-/* Could runs [first, first + n) be one run as they are, and well so? */
-static bool may_move(const struct lsm_view *v, size_t first, size_t n,
-		     uint64_t bytes, size_t tables)
+/* Could runs [first, first + n) be one run as they are, with no loss? */
+static bool may_move(const struct lsm_view *v, size_t first, size_t n)
 {
-	uint64_t small =
-		v->table_bytes < SMALL_BYTES ? v->table_bytes : SMALL_BYTES;
-
-	if (bytes / tables < small / 2)
-		return false;
 	for (size_t i = first; i < first + n; i++) {
 		for (size_t t = 0; t < v->runs[i].n; t++)
 			if (v->tables[v->runs[i].first + t].tombstones)
@@ -131,17 +122,15 @@ static bool emit_runs(const struct lsm_view *v, size_t first, size_t n,
 		.inputs = v->scratch,
 		.why = why,
 	};
-	uint64_t bytes = 0;
 
 	for (size_t i = first; i < first + n; i++) {
 		const struct lsm_run *run = &v->runs[i];
 
-		bytes += run->bytes;
 		for (size_t t = 0; t < run->n; t++)
 			v->scratch[job.n_inputs++] =
 				v->tables[run->first + t].number;
 	}
-	if (may_move(v, first, n, bytes, job.n_inputs))
+	if (may_move(v, first, n))
 		job.kind = LSM_MOVE;
 	return emit(ctx, &job);
 }

@@ -6,10 +6,13 @@
 #include "tests/crash/place.h"
 #include "tests/crash/trace.h"
 
+#include <limits.h>
+#include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,16 +34,6 @@ static bool wrong(struct verdict *v, const char *fmt, ...)
 	va_end(ap);
 	v->ok = false;
 	return false;
-}
-
-static int open_store(const char *dir, unsigned flags, struct store **db,
-		      struct store_error *err)
-{
-	struct store_config c = { .flags = flags,
-				  .timeout_ms = STORE_NO_WAIT,
-				  .tool = "oracle" };
-
-	return store_open(db, dir, &c, err);
 }
 
 /* Everything the store holds, as model_text() has it. */
@@ -80,59 +73,102 @@ bool oracle_manifest(const char *dir, struct manifest *m,
 	return r == 0;
 }
 
-/* Which of the states is `text`?  o->n: none. */
-static size_t which(const struct oracle *o, size_t least,
-		    const struct buf *text, bool with_probe)
+static void hire(struct oracle *o);
+static int dismiss(struct oracle *o);
+
+void oracle_init(struct oracle *o, const struct model *states, size_t n,
+		 bool creates, const char *verify)
 {
-	struct buf want = BUF_INIT;
-	size_t i;
-
-	for (i = least; i < o->n; i++) {
+	*o = (struct oracle){ .verify = verify, .n = n, .creates = creates };
+	o->texts = calloc(n, sizeof(*o->texts));
+	o->probed = calloc(n, sizeof(*o->probed));
+	if (!o->texts || !o->probed)
+		exit(2);
+	for (size_t i = 0; i < n; i++) {
 		struct model m = MODEL_INIT;
-		bool same;
 
-		model_copy(&m, &o->states[i]);
-		if (with_probe)
-			model_put(&m, slice_str(PROBE_KEY),
-				  slice_str(PROBE_VALUE));
-		model_text(&m, &want);
-		same = slice_eq(buf_slice(&want), buf_slice(text));
+		model_copy(&m, &states[i]);
+		model_text(&m, &o->texts[i]);
+		model_put(&m, slice_str(PROBE_KEY), slice_str(PROBE_VALUE));
+		model_text(&m, &o->probed[i]);
 		model_free(&m);
-		if (same)
-			break;
 	}
-	buf_free(&want);
-	return i;
+	hire(o);
 }
 
-/* Open, read all, close: the state must be one of those allowed. */
-static bool see_state(const struct oracle *o, const char *dir, size_t least,
-		      const char *when, bool with_probe, struct verdict *v)
+void oracle_release(struct oracle *o)
+{
+	dismiss(o);
+	for (size_t i = 0; i < o->n; i++) {
+		buf_free(&o->texts[i]);
+		buf_free(&o->probed[i]);
+	}
+	free(o->texts);
+	free(o->probed);
+}
+
+/* One judgement under way. */
+struct trial {
+	const struct oracle *o;
+	const char *dir;
+	struct verdict *v;
+	struct store *db;
+	bool probed; /* the next put is in */
+};
+
+static bool begin(struct trial *t, unsigned flags, const char *when)
 {
 	struct store_error err = STORE_ERROR_INIT;
-	struct buf text = BUF_INIT;
-	struct store *db = NULL;
-	int r = open_store(dir, STORE_READ, &db, &err);
+	struct store_config c = { .flags = flags,
+				  .timeout_ms = STORE_NO_WAIT,
+				  .tool = "oracle" };
+	int r = store_open(&t->db, t->dir, &c, &err);
 
-	if (r == STORE_ENOSTORE && o->creates && least == 0 && !with_probe) {
-		v->state = 0;
+	if (r == STORE_ENOSTORE && t->o->creates && !t->probed)
 		return true;
+	return r == 0 || wrong(t->v, "%s: %s", when, err.text);
+}
+
+static void end(struct trial *t)
+{
+	store_close(t->db);
+	t->db = NULL;
+}
+
+/* What it holds is state `least` or a later one; t->v->state tells which. */
+static bool see(struct trial *t, size_t least, const char *when)
+{
+	const struct buf *texts = t->probed ? t->o->probed : t->o->texts;
+	struct store_error err = STORE_ERROR_INIT;
+	struct buf text = BUF_INIT;
+	size_t i = least;
+
+	if (t->db && read_all(t->db, &text, &err) < 0) {
+		wrong(t->v, "%s: %s", when, err.text);
+		goto out;
 	}
-	if (r == 0)
-		r = read_all(db, &text, &err);
-	if (r < 0) {
-		wrong(v, "%s: %s", when, err.text);
-	} else {
-		v->state = which(o, least, &text, with_probe);
-		if (v->state == o->n)
-			wrong(v,
-			      "%s: %zu bytes of records, none of the states "
-			      "from %zu that may be",
-			      when, text.len, least);
-	}
-	store_close(db);
+	while (i < t->o->n && !slice_eq(buf_slice(&text), buf_slice(&texts[i])))
+		i++;
+	t->v->state = i;
+	if (i == t->o->n)
+		wrong(t->v,
+		      "%s: %zu bytes of records, none of the states from %zu "
+		      "that may be",
+		      when, text.len, least);
+out:
 	buf_free(&text);
-	return v->ok;
+	return t->v->ok;
+}
+
+/* Nothing that was seen may go, or come. */
+static bool see_again(struct trial *t, const char *when)
+{
+	size_t state = t->v->state;
+
+	if (!see(t, state, when))
+		return false;
+	return t->v->state == state || wrong(t->v, "%s: state %zu became %zu",
+					     when, state, t->v->state);
 }
 
 /* The next writer must have cut whatever tail there was. */
@@ -181,34 +217,21 @@ static bool no_tail(const char *dir, struct verdict *v)
 	return v->ok;
 }
 
-/* The next put, then maintenance. */
-static bool next_put(const struct oracle *o, const char *dir, struct verdict *v)
+/* The next put, which must cut what a torn writer left; then maintenance. */
+static bool go_on(struct trial *t)
 {
 	struct store_error err = STORE_ERROR_INIT;
-	struct store *db = NULL;
-	int r = open_store(dir, STORE_WRITE | (o->creates ? STORE_CREATE : 0),
-			   &db, &err);
 
-	if (r == 0)
-		r = store_put(db, slice_str(PROBE_KEY), slice_str(PROBE_VALUE),
-			      STORE_SYNC, &err);
-	if (r == 0 && store_warning(db, &err))
-		r = -1;
-	store_close(db);
-	return r == 0 ? no_tail(dir, v)
-		      : wrong(v, "the next put: %s", err.text);
-}
-
-static bool maintain(const char *dir, struct verdict *v)
-{
-	struct store_error err = STORE_ERROR_INIT;
-	struct store *db = NULL;
-	int r = open_store(dir, STORE_WRITE, &db, &err);
-
-	if (r == 0)
-		r = store_flush(db, &err);
-	store_close(db);
-	return r >= 0 || wrong(v, "the next flush: %s", err.text);
+	if (store_put(t->db, slice_str(PROBE_KEY), slice_str(PROBE_VALUE),
+		      STORE_SYNC, &err) < 0 ||
+	    store_warning(t->db, &err))
+		return wrong(t->v, "the next put: %s", err.text);
+	t->probed = true;
+	if (!no_tail(t->dir, t->v) || !see_again(t, "after the next put"))
+		return false;
+	if (store_flush(t->db, &err) < 0)
+		return wrong(t->v, "the next flush: %s", err.text);
+	return see_again(t, "after the next flush");
 }
 
 static bool belongs(const struct manifest *m, const char *name)
@@ -307,54 +330,104 @@ static void drop_living(const char *dir)
 	place_free_names(names, n);
 }
 
-static void judge(const struct oracle *o, const char *dir, size_t least,
-		  struct verdict *v)
+static void judge(struct trial *t, enum oracle_manner manner, size_t least)
 {
-	size_t state;
+	unsigned flags = STORE_WRITE | (t->o->creates ? STORE_CREATE : 0);
 
-	if (!see_state(o, dir, least, "reopened", false, v))
-		return;
-	state = v->state;
-	if (!next_put(o, dir, v) ||
-	    !see_state(o, dir, state, "after the next put", true, v))
-		return;
-	if (v->state != state) {
-		wrong(v, "after the next put: state %zu became %zu", state,
-		      v->state);
-		return;
+	if (manner == AS_A_COPY) {
+		if (!begin(t, STORE_READ, "opened for reading") ||
+		    !see(t, least, "opened for reading"))
+			return;
+		end(t);
+		least = t->v->state;
 	}
-	if (maintain(dir, v) && exact_files(dir, v) && verified(o, dir, v) &&
-	    see_state(o, dir, state, "after maintenance", true, v)) {
-		drop_living(dir);
-		see_state(o, dir, state, "without living memory", true, v);
-	}
-	v->state = state;
+	if (!begin(t, flags, "opened for writing") ||
+	    !see(t, least, "opened for writing") || !go_on(t))
+		return;
+	end(t);
+	if (!exact_files(t->dir, t->v) || manner == AS_A_COPY ||
+	    !verified(t->o, t->dir, t->v))
+		return;
+	drop_living(t->dir);
+	if (begin(t, STORE_READ, "without living memory"))
+		see_again(t, "without living memory");
+	end(t);
 }
 
-void oracle_judge(const struct oracle *o, const char *dir, size_t least,
-		  struct verdict *v)
-{
-	struct verdict *shared = mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int status;
-	pid_t pid;
+/* ---- the child, and talking to it ---- */
 
-	if (shared == MAP_FAILED || (pid = fork()) < 0) {
+struct question {
+	char dir[300];
+	enum oracle_manner manner;
+	size_t least;
+};
+
+static void answer_questions(const struct oracle *o, int line)
+{
+	struct question q;
+	struct verdict v;
+	struct trial t = { .o = o, .v = &v };
+
+	/* The same memory over and over, rather than the kernel's. */
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	while (read(line, &q, sizeof(q)) == sizeof(q)) {
+		v = (struct verdict){ .ok = true };
+		t.dir = q.dir;
+		t.probed = false;
+		alarm(HANG_SECONDS);
+		judge(&t, q.manner, q.least);
+		alarm(0);
+		end(&t);
+		if (write(line, &v, sizeof(v)) != sizeof(v))
+			break;
+	}
+	_exit(0);
+}
+
+static void hire(struct oracle *o)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    (o->judge = fork()) < 0) {
 		perror("oracle");
 		exit(2);
 	}
-	shared->ok = true;
-	if (pid == 0) {
-		alarm(HANG_SECONDS);
-		judge(o, dir, least, shared);
-		_exit(0);
+	if (o->judge == 0) {
+		close(pair[0]);
+		signal(SIGALRM, SIG_DFL);
+		answer_questions(o, pair[1]);
 	}
-	waitpid(pid, &status, 0);
-	*v = *shared;
-	munmap(shared, sizeof(*v));
+	close(pair[1]);
+	o->line = pair[0];
+}
+
+static int dismiss(struct oracle *o)
+{
+	int status = 0;
+
+	close(o->line);
+	waitpid(o->judge, &status, 0);
+	return status;
+}
+
+void oracle_judge(struct oracle *o, const char *dir, enum oracle_manner manner,
+		  size_t least, struct verdict *v)
+{
+	struct question q = { .manner = manner, .least = least };
+	int status;
+
+	snprintf(q.dir, sizeof(q.dir), "%s", dir);
+	if (send(o->line, &q, sizeof(q), MSG_NOSIGNAL) == sizeof(q) &&
+	    recv(o->line, v, sizeof(*v), MSG_WAITALL) == sizeof(*v))
+		return;
+	status = dismiss(o);
+	*v = (struct verdict){ .ok = true };
 	if (WIFSIGNALED(status))
 		wrong(v, "the library died of signal %d%s", WTERMSIG(status),
 		      WTERMSIG(status) == SIGALRM ? ": it hangs" : "");
-	else if (WEXITSTATUS(status) != 0)
+	else
 		wrong(v, "the library exited");
+	hire(o);
 }

@@ -43,6 +43,9 @@ struct scene {
 	 * not believed: the command recovers first.
 	 */
 	bool copied;
+	/* A batch nobody promised lies there: a copy may have it, and lose it.
+	 */
+	bool unpromised;
 };
 
 /* A scene for every plugin in `plugins` besides the fixed ones; n of them. */

@@ -46,9 +46,9 @@ static void become(const struct command *c)
 void trace_start(struct traced *t, const struct command *c)
 {
 	*t = (struct traced){ .nr = -1 };
-	t->pid = fork();
+	t->pid = vfork();
 	if (t->pid < 0)
-		fail("fork");
+		fail("vfork");
 	if (t->pid == 0) {
 		personality(ADDR_NO_RANDOMIZE);
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
@@ -194,10 +194,10 @@ int trace_exit(const struct traced *t)
 int trace_run(const struct command *c)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = vfork();
 
 	if (pid < 0)
-		fail("fork");
+		fail("vfork");
 	if (pid == 0)
 		become(c);
 	if (waitpid(pid, &status, 0) < 0)

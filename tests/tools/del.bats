@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # lsm-del.1
 
+# shellcheck disable=SC2154  # bats sets stderr
+
 load helper
 
 @test "del: a deleted key is absent, in the log and in tables" {

@@ -3,9 +3,9 @@
 # The tools are those of $LSM_BIN, else build/bin.  Every test runs in its own
 # $BATS_TEST_TMPDIR, where $LSM_DIR points.
 
-bats_require_minimum_version 1.5.0
-
 # shellcheck disable=SC2154  # bats sets stderr and stderr_lines
+
+bats_require_minimum_version 1.5.0
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 PATH=${LSM_BIN:-$ROOT/build/bin}:$PATH

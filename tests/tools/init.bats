@@ -18,8 +18,7 @@ load helper
 }
 
 @test "init: of many at once exactly one creates" {
-  local i
-  for i in {1..8}; do
+  for _ in {1..8}; do
     { lsm-init 2> /dev/null && echo created; } 3>&- >> log &
   done
   wait

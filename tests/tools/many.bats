@@ -114,16 +114,17 @@ writer() {
 }
 
 @test "many: a long scan stays what it was, its files stay, and then they go" {
-  lsm-init write_buffer=64K table_bytes=32K
-  seq -f 'k%06g' 1 5000 | awk '{ print $0 "\told" $0 }' > old
+  lsm-init write_buffer=1M table_bytes=256K
+  # More than a pipe and the tool's buffer hold together.
+  seq -f 'k%06g' 100001 400000 | awk '{ print $0 "\told" $0 }' > old
   lsm-put < old
   lsm-flush
   mkfifo pipe
   lsm-scan > pipe 3>&- &
   exec 7< pipe
-  head -c 10 <&7 > head # the scan has begun, and waits for us
+  dd bs=1 count=10 of=head status=none <&7 # the scan has begun, and waits
   for _ in 1 2 3; do
-    seq -f 'k%06g' 1 5000 | awk '{ print $0 "\tnew" $0 }' | lsm-put
+    seq -f 'k%06g' 100001 3 400000 | awk '{ print $0 "\tnew" $0 }' | lsm-put
     lsm-flush
     lsm-compact --all
   done

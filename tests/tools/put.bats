@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # lsm-put.1
 
+# shellcheck disable=SC2154  # bats sets stderr
+
 load helper
 
 @test "put: stores a value, and the last one wins" {
@@ -206,6 +208,16 @@ load helper
   seq -f '%08.0f' 100000 | sed 's/$/\tsome value of some length/' > records
   lsm-put < records
   lsm-scan | cmp - records
+}
+
+@test "put: a value larger than the write buffer goes in by itself" {
+  lsm-init write_buffer=1M
+  head -c 3000000 /dev/zero | tr '\0' v > value
+  { printf 'a\t1\nb\t'; cat value; printf '\nc\t3\n'; } | lsm-put
+  lsm-put d - < value
+  lsm-get b | cmp - value
+  lsm-get d | cmp - value
+  [ "$(lsm-scan --count)" = 4 ]
 }
 
 @test "put: --atomic applies all of the input or nothing" {

@@ -170,7 +170,7 @@ static struct table_meta sim_table(struct sim *s, const struct item *items,
 static void sim_flush(struct sim *s)
 {
 	struct store_error err = STORE_ERROR_INIT;
-	struct table_meta out[64];
+	struct table_meta out[64] = { { .number = 0 } };
 	struct item items[KEYS];
 	uint64_t log = s->t.m.next_number++;
 	int from = (int)roll(s, KEYS), span = 1 + (int)roll(s, KEYS);

@@ -1,0 +1,78 @@
+# install.bats - what `make install` puts where, and that others can use it.
+
+load helper
+
+setup_file() {
+  cd "$BATS_TEST_DIRNAME/../.." || return
+  make -s install BUILD="${BUILD:-build}" PREFIX="$BATS_FILE_TMPDIR/usr" > "$BATS_FILE_TMPDIR/log" 2>&1 ||
+    { cat "$BATS_FILE_TMPDIR/log"; return 1; }
+}
+
+@test "install: tools, library, plugins, headers and pages are there" {
+  local u=$BATS_FILE_TMPDIR/usr f
+  for f in bin/lsm-put bin/lsm-get bin/lsm-compact lib/libstore.a \
+    lib/libstore.so lib/pkgconfig/libstore.pc \
+    lib/lsm/plugins/lsm-strategy-leveled.so include/libstore/store.h \
+    include/libstore/strategy.h share/man/man1/lsm-put.1 \
+    share/man/man7/lsm.7; do
+    [ -e "$u/$f" ] || { echo "missing: $f"; false; }
+  done
+}
+
+@test "install: installed tools find the installed plugins" {
+  sanitized && skip "the installed build is not sanitized"
+  local u=$BATS_FILE_TMPDIR/usr
+  "$u/bin/lsm-put" a b
+  "$u/bin/lsm-flush"
+  "$u/bin/lsm-compact" --all
+  [ "$("$u/bin/lsm-get" a)" = b ]
+}
+
+@test "install: a program builds against the shared library from outside" {
+  local u=$BATS_FILE_TMPDIR/usr
+  cat > prog.c <<'C'
+#include <store.h>
+#include <stdio.h>
+int main(void)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct buf v = BUF_INIT;
+	struct store *db;
+	struct store_config c = { .flags = STORE_WRITE | STORE_CREATE };
+
+	if (store_open(&db, "out", &c, &err) < 0 ||
+	    store_put(db, slice_str("k"), slice_str("v"), STORE_SYNC, &err) < 0 ||
+	    store_get(db, slice_str("k"), &v, &err) != 1)
+		return fprintf(stderr, "%s\n", err.text), 1;
+	printf("%.*s\n", (int)v.len, (const char *)v.data);
+	buf_free(&v);
+	store_close(db);
+	return 0;
+}
+C
+  ! sanitized || skip "the installed build is not sanitized"
+  gcc -std=c11 -I"$u/include/libstore" -o prog prog.c -L"$u/lib" -lstore
+  run -0 env LD_LIBRARY_PATH="$u/lib" ./prog
+  [ "$output" = v ]
+}
+
+@test "install: the shared library exports store.h and nothing else" {
+  local u=$BATS_FILE_TMPDIR/usr
+  nm -D --defined-only "$u/lib/libstore.so" | awk '{ print $3 }' | sort > exported
+  tr '\n' ' ' < "$u/include/libstore/store.h" |
+    grep -oE 'STORE_API [^(;]*\(' | grep -oE 'store_[a-z_]+\($' |
+    tr -d '(' | sort > declared
+  diff declared exported
+}
+
+@test "install: only lsm-compact knows dlopen" {
+  local f
+  for f in "$BATS_FILE_TMPDIR"/usr/bin/lsm-*; do
+    case $f in
+    *lsm-compact) nm -D "$f" | grep -q dlopen ;;
+    *)
+      sanitized || run -1 sh -c "nm '$f' | grep -w 'T dlopen\|U dlopen'"
+      ;;
+    esac
+  done
+}
