@@ -78,12 +78,20 @@ $(BUILD)/bin/%: $O/bin/%.o $(SHAREDOBJ) $(BUILD)/lib/libstore.a
 $(BUILD)/plugins/lsm-strategy-%.so: plugins/%.c plugins/strategy.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $<
+	@chmod go-w $(@D) $@
+
+# Strategies that do what none may.
+BADPLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/plugins/lsm-strategy-%.so,$(wildcard tests/plugins/*.c))
+$(BUILD)/tests/plugins/lsm-strategy-%.so: tests/plugins/%.c tests/plugins/bad.h plugins/strategy.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $<
+	@chmod go-w $(@D) $@
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/lib/libstore.a $(LDLIBS) -ldl
 
-units: $(UNITS)
+units: $(UNITS) $(PLUGINS) $(BADPLUGINS)
 
 $(BUILD)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
@@ -148,7 +156,7 @@ install:
 	install -m 644 $(BUILD)/install/plugins/* $(DEST)/lib/lsm/plugins
 	for h in lib/store.h formats/bytes.h formats/error.h plugins/strategy.h; do \
 	  sed 's|"formats/|"|' $$h > $(DEST)/include/libstore/$${h##*/}; done
-	printf 'Name: libstore\nDescription: LSM-tree key-value store\nVersion: 1.0\nCflags: -I%s/include/libstore\nLibs: -L%s/lib -lstore\n' \
+	printf 'Name: libstore\nDescription: LSM-tree key-value store\nVersion: 0.1.0\nCflags: -I%s/include/libstore\nLibs: -L%s/lib -lstore\n' \
 	  $(PREFIX) $(PREFIX) > $(DEST)/lib/pkgconfig/libstore.pc
 	install -m 644 bin/*.1 $(DEST)/share/man/man1
 	install -m 644 lib/*.3 $(DEST)/share/man/man3

@@ -96,12 +96,13 @@ int input_next(struct record_input *in, struct record *r,
 	       struct store_error *err)
 {
 	for (;;) {
-		struct slice have = { in->data + in->pos, in->len - in->pos };
+		struct slice have = SLICE_NULL;
 		size_t used, got;
 		int ret;
 
-		if (!in->data)
-			have = SLICE_NULL;
+		if (in->data)
+			have = slice_make(in->data + in->pos,
+					  in->len - in->pos);
 		ret = record_parse(&in->parser, have, in->eof, &used, r, err);
 		in->pos += used;
 		if (ret > 0)

@@ -73,7 +73,7 @@ void tool_start(struct tool *t, const struct tool_spec *spec, int argc,
 	fill_descriptors(t);
 	set_signal(SIGXFSZ, SIG_IGN); /* a write then fails with EFBIG */
 	set_signal(SIGPIPE, SIG_DFL);
-	dir = getenv("LSM_DIR");
+	dir = secure_getenv("LSM_DIR");
 	t->dir = dir && *dir ? dir : "data";
 	message_guard_maps(spec->name, &t->dir);
 	opterr = 0;
@@ -231,6 +231,7 @@ void tool_config(const struct tool *t, unsigned flags, struct store_config *c)
 		.flags = flags,
 		.timeout_ms = t->timeout_ms,
 		.tool = t->spec->name,
+		.plugins = secure_getenv("LSM_PLUGINS"),
 	};
 }
 

@@ -15,18 +15,18 @@
 
 enum store_err {
 	STORE_OK = 0,
-	STORE_EINVAL = -1,    /* an argument is wrong or over its limit */
-	STORE_ECORRUPT = -2,  /* damaged or foreign bytes, unknown version */
-	STORE_ENOSTORE = -3,  /* no such store or file */
-	STORE_EBUG = -4,      /* an invariant of ours failed */
-	STORE_ESYSTEM = -5,   /* refused: memory, descriptors, processes */
-	STORE_ENOSPACE = -6,  /* no space, quota, or cannot create */
-	STORE_EIO = -7,       /* I/O error or failed sync: write in doubt */
-	STORE_EBUSY = -8,     /* a lock was not got in time */
-	STORE_EACCESS = -9,   /* permission, or a read-only filesystem */
-	STORE_ECONFIG = -10,  /* unknown strategy, bad option, refused plan */
-	STORE_EFULL = -11,    /* the asynchronous queue is at its depth */
-	STORE_EGONE = -12,    /* inside libstore: a named file is not there */
+	STORE_EINVAL = -1,   /* an argument is wrong or over its limit */
+	STORE_ECORRUPT = -2, /* damaged or foreign bytes, unknown version */
+	STORE_ENOSTORE = -3, /* no such store or file */
+	STORE_EBUG = -4,     /* an invariant of ours failed */
+	STORE_ESYSTEM = -5,  /* refused: memory, descriptors, processes */
+	STORE_ENOSPACE = -6, /* no space, quota, or cannot create */
+	STORE_EIO = -7,	     /* I/O error or failed sync: write in doubt */
+	STORE_EBUSY = -8,    /* a lock was not got in time */
+	STORE_EACCESS = -9,  /* permission, or a read-only filesystem */
+	STORE_ECONFIG = -10, /* unknown strategy, bad option, refused plan */
+	STORE_EFULL = -11,   /* the asynchronous queue is at its depth */
+	STORE_EGONE = -12,   /* inside libstore: a named file is not there */
 };
 
 struct store_error {
@@ -36,7 +36,8 @@ struct store_error {
 
 #define STORE_ERROR_INIT ((struct store_error){ 0, "" })
 
-/* Fill `err` (first one wins) and return `code`, for `return store_fail(...)`. */
+/* Fill `err` (first one wins) and return `code`, for `return store_fail(...)`.
+ */
 int store_fail(struct store_error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

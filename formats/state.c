@@ -11,8 +11,7 @@ bool token_ok(const struct token *t, uint64_t magic, uint32_t version)
 {
 	return t->magic == magic && t->version == version &&
 	       t->n_pairs <= STATE_PAIRS &&
-	       t->checksum ==
-		       XXH3_64bits(t, offsetof(struct token, checksum));
+	       t->checksum == XXH3_64bits(t, offsetof(struct token, checksum));
 }
 
 static uint64_t slot_sum(const struct slot *s, uint32_t cell_off)

@@ -47,7 +47,7 @@ struct token {
 static_assert(sizeof(struct token) == 456, "token: see state.md");
 
 #define STATE_MAGIC UINT64_C(0x0a65746174736d6c) /* "lmstate\n" */
-#define IDX_MAGIC UINT64_C(0x0a786469206d736c)	  /* "lsm idx\n" */
+#define IDX_MAGIC UINT64_C(0x0a786469206d736c)	 /* "lsm idx\n" */
 #define STATE_VERSION 1u
 #define IDX_VERSION 1u
 
@@ -88,7 +88,7 @@ enum {
 	COMMIT_LOG_BYTES = 1, /* published length of the log */
 	COMMIT_NODES = 2,     /* nodes in the file, the page's 128 included */
 	COMMIT_ENTRIES = 3,   /* keys in the tree, tombstones included */
-	COMMIT_CHAIN = 4,     /* checksum of the last batch; the salt at first */
+	COMMIT_CHAIN = 4, /* checksum of the last batch; the salt at first */
 	COMMIT_BATCHES = 5,
 
 	SYNC_LENGTH = 0,   /* the log is durable up to here */
@@ -96,7 +96,7 @@ enum {
 	SYNC_POISONED = 2, /* 1: a sync failed or its end is not known */
 	SYNC_TOOK_US = 3,  /* how long the last sync took */
 	SYNC_BATCHES = 4,  /* batches in the log when it began */
-	SYNC_GROUP = 5,	   /* how many of them it covered */
+	SYNC_GROUP = 5,	   /* low half: how many it covered; high: its turn */
 };
 
 /* Who holds a lock, as a hint for messages. */
@@ -110,17 +110,17 @@ struct hint {
 static_assert(sizeof(struct hint) == 64, "hint: see state.md");
 
 struct tree_node {
-	uint64_t prefix; /* slice_prefix() of the key */
-	uint64_t off;	 /* of the entry in the log */
+	uint64_t prefix;   /* slice_prefix() of the key */
+	uint64_t off;	   /* of the entry in the log */
 	uint32_t child[2]; /* left, right */
 	uint16_t key_len;
-	uint8_t height; /* a leaf has 1 */
-	uint8_t shape;	/* NODE_KIND | balance + 1 << NODE_BALANCE_SHIFT */
+	uint8_t height;	    /* a leaf has 1 */
+	uint8_t shape;	    /* NODE_KIND | balance + 1 << NODE_BALANCE_SHIFT */
 	uint32_t entry_len; /* of the whole entry in the log */
 };
 
 static_assert(sizeof(struct tree_node) == 32, "node: see idx.md");
-#define NODE_KIND 0x0f /* enum entry_kind */
+#define NODE_KIND 0x0f	     /* enum entry_kind */
 #define NODE_BALANCE_SHIFT 4 /* right height - left height, plus 1 */
 #define NODE_BYTES 32u
 #define NODE_FIRST (STATE_PAGE / NODE_BYTES)

@@ -87,7 +87,8 @@ int wal_entry_append(struct buf *out, uint8_t kind, struct slice key,
 bool wal_entries_seal(uint8_t *entries, uint64_t length, uint32_t count,
 		      uint64_t salt);
 
-/* The length of the entry whose header is at `head` (WAL_ENTRY_HEADER bytes). */
+/* The length of the entry whose header is at `head` (WAL_ENTRY_HEADER bytes).
+ */
 uint64_t wal_entry_length(const uint8_t *head);
 
 /*

@@ -1,8 +1,8 @@
 #include "lib/edit.h"
 #include "lib/flush.h"
 #include "lib/iter.h"
-#include "lib/sync.h"
 #include "lib/sweep.h"
+#include "lib/sync.h"
 #include "lib/writer.h"
 
 #define SMALL_BUFFER (8u << 20)
@@ -102,8 +102,9 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 		r = publish(m, at, &e, err);
 #endif
 	if (r < 0) {
-		/* Nothing was published: as if it had never been tried. */
-		os.ftruncate(m->log.fd, (off_t)at->log_bytes);
+		/* As if it had never been tried, also after a crash. */
+		if (os.ftruncate(m->log.fd, (off_t)at->log_bytes) == 0)
+			sync_wait(db, m, SYNC_ANYHOW, NULL);
 		goto out;
 	}
 	COUNT(&db->counters, batches, 1);
@@ -295,11 +296,11 @@ int store_batch_add(struct store_batch *b, const struct store_entry *e,
 int store_batch_put(struct store_batch *b, struct slice key, struct slice value,
 		    struct store_error *err)
 {
-	return store_batch_add(
-		b,
-		&(struct store_entry){
-			.kind = STORE_PUT, .key = key, .value = value },
-		err);
+	return store_batch_add(b,
+			       &(struct store_entry){ .kind = STORE_PUT,
+						      .key = key,
+						      .value = value },
+			       err);
 }
 
 int store_batch_delete(struct store_batch *b, struct slice key,
@@ -339,8 +340,9 @@ int store_put(struct store *db, struct slice key, struct slice value,
 	      enum store_sync sync, struct store_error *err)
 {
 	return write_one(db,
-			 &(struct store_entry){
-				 .kind = STORE_PUT, .key = key, .value = value },
+			 &(struct store_entry){ .kind = STORE_PUT,
+						.key = key,
+						.value = value },
 			 sync, err);
 }
 

@@ -224,7 +224,7 @@ int store_compact(struct store *db, const struct store_compact_config *config,
 		  struct store_compact_result *result, struct store_error *err)
 {
 	static const struct store_compact_config defaults;
-	struct store_compact_result ignored;
+	struct store_compact_result ignored = { .jobs = 0 };
 	struct compaction c = { .db = db, .plugin = PLUGIN_INIT };
 	int r;
 
@@ -243,7 +243,10 @@ int store_compact(struct store *db, const struct store_compact_config *config,
 		r = do_round(&c, err);
 	if (r == 0 && config->all)
 		r = do_everything(&c, err);
+	/* What a killed compaction left behind goes even if nothing is due. */
+	if (r == 0 && c.result->jobs == 0)
+		r = sweep(db, err);
 	plugin_close(&c.plugin);
 	buf_free(&c.claimed);
-	return r;
+	return r < 0 ? r : 0;
 }

@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 struct counters {
-	atomic_uint_fast64_t blocks_read;     /* decoded from a file */
+	atomic_uint_fast64_t blocks_read; /* decoded from a file */
 	atomic_uint_fast64_t cache_hits;
 	atomic_uint_fast64_t filter_probes;
 	atomic_uint_fast64_t filter_negatives; /* table skipped */
 	atomic_uint_fast64_t syncs;	       /* fdatasync of a log */
 	atomic_uint_fast64_t batches;	       /* committed */
 	atomic_uint_fast64_t tables_opened;
-	atomic_uint_fast64_t bytes_written;    /* to tables */
+	atomic_uint_fast64_t bytes_written; /* to tables */
 };
 
 #define COUNT(c, what, n)                                                      \

@@ -78,9 +78,17 @@ static int see(void *ctx, const char *name)
 int create_check(const struct dir *d, struct store_error *err)
 {
 	struct contents c = { 0 };
+	struct stat st;
 
 	if (os.list(d->fd, see, &c) < 0)
 		return store_fail_errno(err, d->path, NULL, "list", errno);
+	/*
+	 * Without locks this looks at a moving thing: since there was no
+	 * manifest somebody may have made the store, and written to it.
+	 */
+	if ((*c.foreign || *c.data) &&
+	    os.fstatat(d->fd, NAME_MANIFEST, &st) == 0)
+		return 0;
 	if (*c.foreign)
 		return store_fail(err, STORE_ENOSPACE,
 				  "%s: not a store, and not empty: it holds %s",
@@ -96,8 +104,8 @@ int create_check(const struct dir *d, struct store_error *err)
 static int fill(struct manifest *m, const struct store_config *config,
 		struct store_error *err)
 {
-	const char *strategy = config->strategy ? config->strategy
-						: DEFAULT_STRATEGY;
+	const char *strategy =
+		config->strategy ? config->strategy : DEFAULT_STRATEGY;
 	int r = 0;
 
 	if (!strategy_name_ok(strategy))

@@ -216,9 +216,9 @@ static int collect(struct tree_edit *e, struct item *items, uint32_t count,
 	const char *why;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!wal_entry_decode(slice_make(e->batch.data + at,
-						 e->batch.len - at),
-				      &en, &why))
+		if (!wal_entry_decode(
+			    slice_make(e->batch.data + at, e->batch.len - at),
+			    &en, &why))
 			return store_corrupt(err, e->base.m->dir->path,
 					     e->base.m->log.name,
 					     e->at.log_bytes + at, why);

@@ -14,9 +14,10 @@
 /* A commit in the making: new nodes in private memory over a published root. */
 struct tree_edit {
 	struct tree_reader base;
-	struct root at;	       /* of the tree with the edit */
-	struct buf nodes;      /* new ones, from index base.at.nodes on */
-	struct slice batch;    /* bytes appended to the log, at base.at.log_bytes */
+	struct root at;	  /* of the tree with the edit */
+	struct buf nodes; /* new ones, from index base.at.nodes on */
+	struct slice
+		batch; /* bytes appended to the log, at base.at.log_bytes */
 };
 
 void tree_edit_init(struct tree_edit *e, struct memtable *m,

@@ -130,8 +130,7 @@ static int flush_edit(struct manifest *m, void *ctx, struct store_error *err)
 	struct flush *f = ctx;
 	int r;
 
-	if (m->n_logs == 0 || m->logs[0].number != f->log ||
-	    !m->logs[0].sealed)
+	if (m->n_logs == 0 || m->logs[0].number != f->log || !m->logs[0].sealed)
 		return 1;
 	r = manifest_remove_log(m, f->log, err);
 	if (r == 0)

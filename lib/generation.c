@@ -119,8 +119,8 @@ static int check_sealed(struct store *db, struct memtable *m,
 	if (!meta->sealed)
 		return 0;
 	r = memtable_root(m, &at, err);
-	if (r == 0 && (at.log_bytes != meta->length ||
-		       at.chain != meta->checksum))
+	if (r == 0 &&
+	    (at.log_bytes != meta->length || at.chain != meta->checksum))
 		r = store_corrupt(err, db->dir.path, m->tree.view.name,
 				  IDX_COMMIT_OFF,
 				  "differs from the sealed log's length or "
@@ -136,7 +136,8 @@ static int open_log(struct store *db, struct generation *g, size_t i,
 		    struct generation *before, struct store_error *err)
 {
 	const struct log_meta *meta = &g->v.logs[i];
-	struct memtable *m = db->private ? NULL : find_log(before, meta->number);
+	struct memtable *m =
+		db->private ? NULL : find_log(before, meta->number);
 	int r;
 
 	if (m) {
@@ -296,8 +297,8 @@ static int current_shared(struct store *db, struct generation **out,
 }
 
 /* Nothing moved, and yet a file is missing: damage, said by name. */
-static int missing(struct store *db, uint64_t generation,
-		   struct store_error *e, struct store_error *err)
+static int missing(struct store *db, uint64_t generation, struct store_error *e,
+		   struct store_error *err)
 {
 	return store_fail(err, STORE_ECORRUPT,
 			  "%s; generation %llu of the manifest names it",

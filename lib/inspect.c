@@ -137,9 +137,8 @@ static json_t *table_json(const struct table_meta *t)
 		      value_count(t->oldest_tombstone_ms), "created_ms",
 		      value_count(t->created_ms), "checksum",
 		      value_pattern(t->checksum));
-	if (o &&
-	    (value_set_bytes(o, "smallest", buf_slice(&t->smallest)) < 0 ||
-	     value_set_bytes(o, "largest", buf_slice(&t->largest)) < 0)) {
+	if (o && (value_set_bytes(o, "smallest", buf_slice(&t->smallest)) < 0 ||
+		  value_set_bytes(o, "largest", buf_slice(&t->largest)) < 0)) {
 		json_decref(o);
 		o = NULL;
 	}
@@ -178,6 +177,16 @@ static json_t *settings_json(const struct manifest *m)
 	return v;
 }
 
+/* Up to the last level that compaction has written to. */
+static size_t compacted_levels(const struct manifest *m)
+{
+	size_t n = MANIFEST_MAX_LEVELS;
+
+	while (n && m->compacted_bytes[n - 1] == 0)
+		n--;
+	return n;
+}
+
 static void put_manifest(struct out *o, const struct inspection *in)
 {
 	const struct manifest *m = &in->m;
@@ -193,7 +202,7 @@ static void put_manifest(struct out *o, const struct inspection *in)
 	put_levels(o, m);
 	out_count(o, "flushed_bytes", m->flushed_bytes);
 	out_open(o, "compacted_bytes", '[');
-	for (size_t i = 0; i < m->n_levels; i++)
+	for (size_t i = 0; i < compacted_levels(m); i++)
 		out_count(o, NULL, m->compacted_bytes[i]);
 	out_close(o);
 	out_open(o, "dropped", '[');

@@ -112,7 +112,8 @@ static bool judge_by_name(const struct manifest *m, struct listed *f)
 	}
 }
 
-/* Is somebody at work on it?  Images and manifests have MANIFEST for a claim. */
+/* Is somebody at work on it?  Images and manifests have MANIFEST for a claim.
+ */
 static int in_use(struct inspection *in, const struct listed *f,
 		  struct store_error *err)
 {

@@ -59,7 +59,7 @@ static int dump_batches(struct out *o, struct view *log,
 	struct wal_batch b;
 	struct wal_walk w;
 	struct slice bytes;
-	int r;
+	int r = 0;
 
 	wal_walk_init(&w, log, h->salt, size);
 	out_open(o, "batches", '[');

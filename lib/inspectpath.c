@@ -83,8 +83,8 @@ int inspect_path_open(struct inspect_path *p, const char *path,
 {
 	struct store_error e = STORE_ERROR_INIT;
 	const char *slash = strrchr(path, '/');
-	char *dir = slash ? strndup(path, (size_t)(slash - path) + 1)
-			  : strdup(".");
+	char *dir =
+		slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 	int r;
 
 	*p = (struct inspect_path){ .dir = DIR_INIT };

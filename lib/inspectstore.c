@@ -109,8 +109,8 @@ static int read_text(struct inspection *in, struct buf *text,
 		if (r != STORE_ECORRUPT) {
 			if (err)
 				*err = STORE_ERROR_INIT;
-			r = store_fail(err, STORE_ENOSTORE,
-				       "%s: no store here", dir->path);
+			r = store_fail(err, STORE_ENOSTORE, "%s: no store here",
+				       dir->path);
 		}
 	} else if (r < 0 && err && err->code == 0) {
 		*err = e;

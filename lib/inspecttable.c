@@ -78,8 +78,7 @@ static void put_key(struct out *o, const char *name, const struct buf *key)
 
 	if (!v || value_set_bytes(v, name, buf_slice(key)) < 0)
 		out_put(o, name, NULL);
-	json_object_foreach(v, full, text)
-		out_put(o, full, json_incref(text));
+	json_object_foreach(v, full, text) out_put(o, full, json_incref(text));
 	json_decref(v);
 }
 

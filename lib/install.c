@@ -229,8 +229,8 @@ static int prune_dropped(struct store *db, struct manifest *m,
 			name_make(name, kinds[k], m->dropped[i].number);
 			there = os.fstatat(db->dir.fd, name, &st) == 0;
 			if (!there && errno != ENOENT)
-				return store_fail_errno(err, db->dir.path,
-							name, "stat", errno);
+				return store_fail_errno(err, db->dir.path, name,
+							"stat", errno);
 		}
 		if (there)
 			m->dropped[kept++] = m->dropped[i];
@@ -268,6 +268,22 @@ static int check_files(struct store *db, const struct manifest *m,
 			r = check_run(db, &m->levels[l].runs[i], err);
 	return r;
 }
+
+#ifdef MUTANT_unlink_before_rename
+/* What the edit drops goes while the old manifest still names it. */
+static void unlink_dropped(struct store *db, const struct manifest *m)
+{
+	char name[NAME_SIZE];
+
+	for (size_t i = 0; i < m->n_dropped; i++)
+		if (m->dropped[i].last == m->generation - 1) {
+			name_make(name, FILE_WAL, m->dropped[i].number);
+			os_unlink(&db->dir, name, NULL);
+			name_make(name, FILE_SST, m->dropped[i].number);
+			os_unlink(&db->dir, name, NULL);
+		}
+}
+#endif
 
 /* I2 to I4, under MANIFEST. */
 static int install_locked(struct store *db, install_edit *edit, void *ctx,
@@ -307,6 +323,9 @@ static int install_locked(struct store *db, install_edit *edit, void *ctx,
 		goto out;
 	s.v[GENERATION_INSTALLING] = 1;
 	r = living_publish(&db->state, STATE_GENERATION_OFF, &s, err);
+#ifdef MUTANT_unlink_before_rename
+	unlink_dropped(db, &m);
+#endif
 	if (r == 0)
 		r = write_text(db, buf_slice(&text), &renamed, err); /* I4 */
 	if (r == 0) {

@@ -26,10 +26,10 @@ enum entry_kind {
 struct entry {
 	enum entry_kind kind;
 	struct slice key;
-	struct slice value;   /* not set when chunked */
-	uint64_t value_len;   /* always set */
-	uint64_t expires_ms;  /* Unix time; 0: never */
-	bool chunked;	      /* read it with iter->ops->chunk */
+	struct slice value;  /* not set when chunked */
+	uint64_t value_len;  /* always set */
+	uint64_t expires_ms; /* Unix time; 0: never */
+	bool chunked;	     /* read it with iter->ops->chunk */
 };
 
 struct iter;

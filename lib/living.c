@@ -70,8 +70,8 @@ int living_token(struct living *l, struct token *t, bool cached_only,
 	memset(t, 0, sizeof(*t));
 	*cached = true;
 	if (cached_only) {
-		ssize_t n = os.pread_cached(l->view.fd, t, sizeof(*t),
-					    TOKEN_OFF);
+		ssize_t n =
+			os.pread_cached(l->view.fd, t, sizeof(*t), TOKEN_OFF);
 
 		if (n == (ssize_t)sizeof(*t))
 			return 0;

@@ -256,15 +256,28 @@ void lock_release(struct lock *l, enum lock_role role)
 	pthread_mutex_unlock(&l->role[role]);
 }
 
-int lock_sync_wait(struct lock *l, struct store_error *err)
+int lock_turn_try(struct lock *l, uint64_t turn, struct store_error *err)
 {
-	struct flock un = range(F_UNLCK, ROLE_SYNC, 1);
-	int r = set_range(l, range(F_RDLCK, ROLE_SYNC, 1), true, err);
+	return set_range(l, range(F_WRLCK, LOCK_TURNS + turn % 2, 1), false,
+			 err);
+}
+
+void lock_turn_release(struct lock *l, uint64_t turn)
+{
+	struct flock un = range(F_UNLCK, LOCK_TURNS + turn % 2, 1);
+
+	os.lock(l->fd, F_OFD_SETLK, &un);
+}
+
+int lock_turn_wait(struct lock *l, uint64_t turn, struct store_error *err)
+{
+	int r = set_range(l, range(F_RDLCK, LOCK_TURNS + turn % 2, 1), true,
+			  err);
 
 	if (r == 0)
 		return busy(l, ROLE_SYNC, err);
 	if (r == 1)
-		os.lock(l->fd, F_OFD_SETLK, &un);
+		lock_turn_release(l, turn);
 	return r < 0 ? r : 0;
 }
 
@@ -417,8 +430,8 @@ int lock_pin(struct lock *l, uint64_t generation, struct store_error *err)
 		l->pins[i].count++;
 		goto out;
 	}
-	if (grow((void **)&l->pins, l->n_pins, &l->cap_pins,
-		 sizeof(*l->pins)) < 0) {
+	if (grow((void **)&l->pins, l->n_pins, &l->cap_pins, sizeof(*l->pins)) <
+	    0) {
 		r = store_nomem(err);
 		goto out;
 	}

@@ -13,6 +13,8 @@
  *	2 SYNC          the leader of a group sync
  *	3 ALIVE         shared: uses STATE, .idx, .ver; exclusive: rebuilds them
  *	4 NUMBER        draw a file number
+ *	8, 9 turns      exclusive: the sync of this turn (odd, even) is under
+ *	                way; shared, for a moment: has waited for its end
  *	2^32 + n        claim: file n is being built, flushed or merged
  *	2^62 + g        pin, shared: a reader depends on generation g's files
  *
@@ -39,6 +41,7 @@ enum lock_role {
 	ROLES,
 };
 
+#define LOCK_TURNS 8 /* and 9 */
 #define LOCK_CLAIM (UINT64_C(1) << 32)
 #define LOCK_PIN (UINT64_C(1) << 62)
 
@@ -90,10 +93,14 @@ int lock_try(struct lock *l, enum lock_role role, struct store_error *err);
 void lock_release(struct lock *l, enum lock_role role);
 
 /*
- * Wait until another process lets go of SYNC, and take nothing: all who wait
- * go on at once.  No thread of this handle holds SYNC or tries to.
+ * A leader's turn, counted by syncs: taken before SYNC (1 got, 0 busy) and
+ * given back after it.  Those who wait for a sync to end wait for its turn,
+ * and not for SYNC, which the next leader may hold by the time they wake.
  */
-int lock_sync_wait(struct lock *l, struct store_error *err);
+int lock_turn_try(struct lock *l, uint64_t turn, struct store_error *err);
+void lock_turn_release(struct lock *l, uint64_t turn);
+/* Until nobody else holds the turn; takes nothing. */
+int lock_turn_wait(struct lock *l, uint64_t turn, struct store_error *err);
 
 /* ALIVE: shared waits; exclusive is only tried (1 got, 0 busy). */
 int lock_alive(struct lock *l, struct store_error *err);

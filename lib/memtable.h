@@ -35,7 +35,7 @@ struct memtable {
 	uint64_t number;
 	uint64_t salt;
 	bool writable;
-	bool private; /* in our memory; `fixed` is its root */
+	bool private;	   /* in our memory; `fixed` is its root */
 	struct root fixed; /* private: what the copy held */
 	struct view log;
 	struct living tree;

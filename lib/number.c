@@ -9,7 +9,8 @@ static int draw(struct store *db, uint64_t *number, struct store_error *err)
 	if (r < 0)
 		return r;
 	r = living_read(&db->state, STATE_COUNTER_OFF, &s, err);
-	if (r == 0 && (s.v[COUNTER_NEXT] == 0 || s.v[COUNTER_NEXT] > NUMBER_MAX))
+	if (r == 0 &&
+	    (s.v[COUNTER_NEXT] == 0 || s.v[COUNTER_NEXT] > NUMBER_MAX))
 		r = store_corrupt(err, db->dir.path, NAME_STATE,
 				  STATE_COUNTER_OFF, "impossible counter");
 	if (r == 0) {

@@ -106,8 +106,8 @@ int os_read_some(int fd, void *p, size_t n, uint64_t off, size_t *got,
 		 const struct dir *d, const char *name,
 		 struct store_error *err);
 /* All `n` bytes; on a failure some of them may have been written. */
-int os_write(int fd, const void *p, size_t n, uint64_t off,
-	     const struct dir *d, const char *name, struct store_error *err);
+int os_write(int fd, const void *p, size_t n, uint64_t off, const struct dir *d,
+	     const char *name, struct store_error *err);
 int os_sync(int fd, bool data_only, const struct dir *d, const char *name,
 	    struct store_error *err);
 int os_size(int fd, uint64_t *size, const struct dir *d, const char *name,

@@ -85,8 +85,8 @@ static struct op *take_writes(struct queue *q, struct store_batch *all)
 		if (taken.first && all->bytes.len + op->batch.bytes.len >
 					   store_batch_limit(q->db))
 			break;
-		if (buf_append_slice(&all->bytes,
-				     buf_slice(&op->batch.bytes)) < 0) {
+		if (buf_append_slice(&all->bytes, buf_slice(&op->batch.bytes)) <
+		    0) {
 			if (taken.first)
 				break;
 			store_nomem(&op->err); /* it fails alone */

@@ -16,10 +16,10 @@ static int adopt(struct store *db, int fd, const char *name,
 	struct stat want, have;
 
 	if (os.fstatat(db->dir.fd, NAME_MANIFEST, &want) < 0)
-		return errno == ENOENT ? 0
-				       : store_fail_errno(err, db->dir.path,
-							  NAME_MANIFEST,
-							  "stat", errno);
+		return errno == ENOENT
+			       ? 0
+			       : store_fail_errno(err, db->dir.path,
+						  NAME_MANIFEST, "stat", errno);
 	if (os.fstat(fd, &have) < 0)
 		return store_fail_errno(err, db->dir.path, name, "fstat",
 					errno);
@@ -118,8 +118,8 @@ static int write_tree(struct store *db, struct living *tree,
 			       .v[COMMIT_ENTRIES] = at->entries,
 			       .v[COMMIT_CHAIN] = at->chain,
 			       .v[COMMIT_BATCHES] = at->batches };
-	struct slot sync = { .v[SYNC_LENGTH] = poisoned ? WAL_HEADER
-							: at->log_bytes,
+	struct slot sync = { .v[SYNC_LENGTH] =
+				     poisoned ? WAL_HEADER : at->log_bytes,
 			     .v[SYNC_POISONED] = poisoned };
 	static const uint8_t zeros[STATE_PAGE];
 	const char *name = tree->view.name;
@@ -129,8 +129,8 @@ static int write_tree(struct store *db, struct living *tree,
 	r = os_write(tree->view.fd, zeros, sizeof(zeros), 0, &db->dir, name,
 		     err);
 	if (r == 0)
-		r = os_write(tree->view.fd, nodes->data, nodes->len,
-			     STATE_PAGE, &db->dir, name, err);
+		r = os_write(tree->view.fd, nodes->data, nodes->len, STATE_PAGE,
+			     &db->dir, name, err);
 	if (r == 0)
 		r = living_publish(tree, IDX_COMMIT_OFF, &commit, err);
 	if (r == 0)
@@ -241,8 +241,7 @@ static int write_state(struct store *db, const struct manifest *m,
 	int r;
 
 	if (os.list(db->dir.fd, see_number, &largest) < 0)
-		return store_fail_errno(err, db->dir.path, NULL, "list",
-					errno);
+		return store_fail_errno(err, db->dir.path, NULL, "list", errno);
 	if (counter.v[COUNTER_NEXT] <= largest)
 		counter.v[COUNTER_NEXT] = largest + 1;
 	r = living_publish(&db->state, STATE_GENERATION_OFF, &generation, err);

@@ -169,8 +169,8 @@ static int settle(struct store_iter *it, int r, bool forward,
 			e = *err;
 		if (err)
 			*err = STORE_ERROR_INIT;
-		r = store_fail(err, STORE_ECORRUPT,
-			       "%s; the manifest names it", e.text);
+		r = store_fail(err, STORE_ECORRUPT, "%s; the manifest names it",
+			       e.text);
 	}
 	return r;
 }

@@ -62,16 +62,16 @@ enum store_kind {
 struct store_entry {
 	enum store_kind kind;
 	struct slice key;
-	struct slice value;	/* STORE_PUT */
-	uint64_t expires_ms;	/* Unix time from which it is absent; 0 never */
+	struct slice value;  /* STORE_PUT */
+	uint64_t expires_ms; /* Unix time from which it is absent; 0 never */
 };
 
 /* ---- opening ---- */
 
 enum store_flags {
 	STORE_READ = 0,
-	STORE_WRITE = 1 << 0,  /* may write */
-	STORE_CREATE = 1 << 1, /* make the store if there is none */
+	STORE_WRITE = 1 << 0,	 /* may write */
+	STORE_CREATE = 1 << 1,	 /* make the store if there is none */
 	STORE_ONE_SHOT = 1 << 2, /* one operation, then close: no cache */
 };
 
@@ -276,9 +276,9 @@ struct store_stat {
 	uint64_t logs, log_bytes, log_entries;
 	uint64_t levels, runs, tables, table_bytes;
 	uint64_t level0_runs;
-	uint64_t cache_bytes;	/* option */
-	uint64_t write_buffer;	/* option */
-	uint64_t queue_depth;	/* option */
+	uint64_t cache_bytes;  /* option */
+	uint64_t write_buffer; /* option */
+	uint64_t queue_depth;  /* option */
 	/* this handle */
 	uint64_t blocks_read;
 	uint64_t cache_hits;
@@ -303,10 +303,10 @@ enum store_op {
 };
 
 struct store_completion {
-	uint64_t id;	 /* what submit returned in *id */
+	uint64_t id; /* what submit returned in *id */
 	enum store_op op;
-	void *user;	 /* as submitted */
-	int result;	 /* get: 1 or 0; others 0; or a negative store_err */
+	void *user;	  /* as submitted */
+	int result;	  /* get: 1 or 0; others 0; or a negative store_err */
 	struct buf value; /* get: the value, now the caller's */
 	struct store_error err;
 };

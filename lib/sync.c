@@ -1,10 +1,14 @@
 #include "lib/sync.h"
 
-/* Tries for SYNC before queueing for it: see take_part(). */
-#define POLITE_TRIES 16
 /* The most a leader waits for company, of the time a sync takes. */
 #define COMPANY_SHARE 2
 #define COMPANY_MAX_US 10000
+
+/* Of the last sync that began. */
+static uint64_t turn_of(const struct slot *s)
+{
+	return s->v[SYNC_GROUP] >> 32;
+}
 
 /*
  * Between mark and record a signal must not end us: the log would count as
@@ -13,7 +17,7 @@
 static int sync_marked(struct store *db, struct memtable *m, struct slot *s,
 		       const struct root *at, struct store_error *err)
 {
-	uint64_t n = at->log_bytes, start;
+	uint64_t n = at->log_bytes, turn = turn_of(s) + 1, start;
 	sigset_t every, old;
 	int r, w;
 
@@ -21,6 +25,7 @@ static int sync_marked(struct store *db, struct memtable *m, struct slot *s,
 	sigfillset(&every);
 	os.procmask(SIG_BLOCK, &every, &old);
 	s->v[SYNC_SYNCING] = n;
+	s->v[SYNC_GROUP] = turn << 32;
 	r = living_publish(&m->tree, IDX_SYNC_OFF, s, err);
 	if (r == 0) {
 		start = os.monotonic_us();
@@ -35,7 +40,8 @@ static int sync_marked(struct store *db, struct memtable *m, struct slot *s,
 			s->v[SYNC_POISONED] = 1;
 		s->v[SYNC_SYNCING] = 0;
 		s->v[SYNC_TOOK_US] = os.monotonic_us() - start;
-		s->v[SYNC_GROUP] = at->batches - s->v[SYNC_BATCHES];
+		s->v[SYNC_GROUP] = turn << 32 |
+				   (uint32_t)(at->batches - s->v[SYNC_BATCHES]);
 		s->v[SYNC_BATCHES] = at->batches;
 		w = living_publish(&m->tree, IDX_SYNC_OFF, s, r ? NULL : err);
 		if (r == 0)
@@ -60,7 +66,8 @@ static int wait_for_company(struct memtable *m, const struct slot *s,
 
 	if (most > COMPANY_MAX_US)
 		most = COMPANY_MAX_US;
-	if (s->v[SYNC_GROUP] < 2 && at->batches - s->v[SYNC_BATCHES] < 2)
+	if ((uint32_t)s->v[SYNC_GROUP] < 2 &&
+	    at->batches - s->v[SYNC_BATCHES] < 2)
 		return 0;
 	step = most / 4;
 	while (step && waited < most) {
@@ -102,47 +109,83 @@ static int lead(struct store *db, struct memtable *m, uint64_t upto,
 	r = memtable_root(m, &at, err);
 	if (r == 0)
 		r = wait_for_company(m, &s, &at, err);
-	if (r < 0)
-		return r;
-	return sync_marked(db, m, &s, &at, err);
+	if (r == 0)
+		r = sync_marked(db, m, &s, &at, err);
+	return r;
+}
+
+/* We hold the turn to come: lead it, unless it began and ended meanwhile. */
+static int lead_turn(struct store *db, struct memtable *m, uint64_t upto,
+		     uint64_t turn, bool *led, struct store_error *err)
+{
+	struct slot s;
+	int r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
+
+	*led = r == 0 && turn_of(&s) + 1 == turn;
+	if (*led) {
+		r = lock_acquire(&db->lock, ROLE_SYNC, err);
+		if (r < 0)
+			return r;
+		r = lead(db, m, upto, err);
+		lock_release(&db->lock, ROLE_SYNC);
+	}
+	return r;
+}
+
+/* A turn ended, and its mark stands: is its leader dead? */
+static int look_after(struct store *db, struct memtable *m, uint64_t upto,
+		      struct store_error *err)
+{
+	int r = lock_try(&db->lock, ROLE_SYNC, err);
+
+	if (r == 1) {
+		r = lead(db, m, upto, err);
+		lock_release(&db->lock, ROLE_SYNC);
+	}
+	return r;
 }
 
 /*
- * Among processes.  To queue for SYNC exclusively would be wrong: when a sync
- * ends, one that it did not cover may come first, and those that it did cover
- * would sit through the next one for nothing.  So who does not get SYNC at
- * once waits for it shared, which lets all waiters go together, and looks
- * again.  A waiter passing through may refuse another one's try; after a few
- * of those it queues.
+ * Among processes.  To wait for SYNC would be wrong: when a sync ends, the
+ * next leader has SYNC again before those whom the last one covered are
+ * awake, and they would sit through a sync for nothing.  So syncs have turns,
+ * each with a byte that its leader holds to the end; who is not the leader
+ * waits for the turn under way, or for the one to come if somebody has it.
  */
 static int take_part(struct store *db, struct memtable *m, uint64_t upto,
 		     struct store_error *err)
 {
+	uint64_t turn, waited = 0; /* for which turn, last */
 	struct slot s;
+	bool led;
 	int r;
 
-	for (int tries = 0;; tries++) {
+	for (;;) {
 		r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
 		if (r < 0 || s.v[SYNC_LENGTH] >= upto)
 			return r;
 		if (s.v[SYNC_POISONED])
 			return 1;
-		if (tries < POLITE_TRIES) {
-			r = lock_try(&db->lock, ROLE_SYNC, err);
-		} else {
-			r = lock_acquire(&db->lock, ROLE_SYNC, err);
-			r = r < 0 ? r : 1;
+		turn = turn_of(&s);
+		if (!s.v[SYNC_SYNCING]) {
+			turn++;
+			r = lock_turn_try(&db->lock, turn, err);
+			if (r == 1) {
+				r = lead_turn(db, m, upto, turn, &led, err);
+				lock_turn_release(&db->lock, turn);
+				if (led || r < 0)
+					return r;
+				continue;
+			}
+		} else if (waited == turn) {
+			r = look_after(db, m, upto, err);
 		}
 		if (r < 0)
 			return r;
-		if (r == 1) {
-			r = lead(db, m, upto, err);
-			lock_release(&db->lock, ROLE_SYNC);
-			return r;
-		}
-		r = lock_sync_wait(&db->lock, err);
+		r = lock_turn_wait(&db->lock, turn, err);
 		if (r < 0)
 			return r;
+		waited = turn;
 	}
 }
 

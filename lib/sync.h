@@ -7,6 +7,9 @@
 
 #include "lib/engine.h"
 
+/* As `upto`: sync whatever is known, for a cut that must be durable. */
+#define SYNC_ANYHOW UINT64_MAX
+
 /*
  * Return when log `m` is durable up to `upto`.  Whoever finds nobody syncing
  * leads: it syncs all that is published; the others wait for it.

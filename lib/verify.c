@@ -260,8 +260,7 @@ static int check_image(struct verify *v, struct store_error *err)
 	}
 	if (r == 0)
 		return 0;
-	return verify_error(v,
-			    v->in.db->private ? FIND_OLD_IMAGE : FIND_IMAGE,
+	return verify_error(v, v->in.db->private ? FIND_OLD_IMAGE : FIND_IMAGE,
 			    name, &e, err);
 }
 

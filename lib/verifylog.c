@@ -280,8 +280,7 @@ int verify_log(struct verify *v, const struct log_meta *meta,
 	c.m = NULL;
 	/* Without its log, a tree is not missed. */
 	r = 0;
-	if (!v->in.db->private &&
-	    os.fstatat(v->in.db->dir.fd, name, &st) == 0)
+	if (!v->in.db->private && os.fstatat(v->in.db->dir.fd, name, &st) == 0)
 		r = verify_find(v, FIND_NO_TREE, tree, STORE_NO_OFFSET, NULL);
 	if (r == 0)
 		r = check_alone(&c, name, err);

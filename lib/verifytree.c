@@ -159,7 +159,8 @@ int tree_verify(struct tree_reader *t, struct log_entry *entries, size_t n,
 	if (n)
 		qsort_r(entries, n, sizeof(*entries), by_key, &s);
 	for (size_t i = 0; i < n; i++)
-		if (m.n == 0 || compare_keys(&s, &entries[m.n - 1], &entries[i]))
+		if (m.n == 0 ||
+		    compare_keys(&s, &entries[m.n - 1], &entries[i]))
 			entries[m.n++] = entries[i];
 	r = s.r;
 	if (r == 0)

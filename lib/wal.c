@@ -123,20 +123,21 @@ static bool entries_valid(struct slice bytes, uint32_t count, uint64_t salt)
 	return bytes.len == 0;
 }
 
-/* Is there a batch of this log anywhere behind `off`?  *synced: its word. */
+/*
+ * Are there batches of this log anywhere behind `off`?  *synced: the most that
+ * any of them says.
+ */
 static int valid_after(struct wal_walk *w, uint64_t off, uint64_t *synced,
 		       struct store_error *err)
 {
 	struct wal_batch b;
 	struct slice bytes;
-	int r;
+	int found = 0, r;
 
-	while (++off < w->limit) {
+	while (++off < w->limit && w->limit - off >= WAL_BATCH_HEADER) {
 		r = header_at(w, off, &b, err);
 		if (r < 0)
 			return r;
-		if (w->limit - off < WAL_BATCH_HEADER)
-			return 0;
 		if (r == 0 || b.synced > off)
 			continue;
 		r = view_read(w->log, &w->window, off, (size_t)b.length,
@@ -145,12 +146,14 @@ static int valid_after(struct wal_walk *w, uint64_t off, uint64_t *synced,
 			return r;
 		bytes.data += WAL_BATCH_HEADER;
 		bytes.len -= WAL_BATCH_HEADER;
-		if (entries_valid(bytes, b.count, w->salt)) {
+		if (!entries_valid(bytes, b.count, w->salt))
+			continue;
+		found = 1;
+		if (b.synced > *synced)
 			*synced = b.synced;
-			return 1;
-		}
+		off += b.length - 1;
 	}
-	return 0;
+	return found;
 }
 
 static bool all_zero(struct slice s)
@@ -161,32 +164,24 @@ static bool all_zero(struct slice s)
 	return true;
 }
 
-/*
- * Did sectors of the batch at w->off never reach the disk?  Then its header
- * is zeros, or it holds a piece, from a sector's start to its end or to the
- * batch's, of nothing but zeros in which no entry's checksum vouches for
- * them.  A changed bit or byte makes neither.
- */
-static int has_holes(struct wal_walk *w, struct store_error *err)
+/* The first boundary of sectors at or behind `at`. */
+static uint64_t boundary(uint64_t at)
 {
-	struct wal_batch b;
-	struct slice s;
+	return (at + SECTOR - 1) / SECTOR * SECTOR;
+}
+
+/* *at becomes the end of the leading entries that check, if there are any. */
+static int skip_valid(struct wal_walk *w, const struct wal_batch *b,
+		      uint64_t *at, struct store_error *err)
+{
+	uint64_t off = w->off + WAL_BATCH_HEADER;
 	struct wal_entry e;
+	struct slice s;
 	const char *why;
-	uint64_t end, at;
 	int r;
 
-	r = header_at(w, w->off, &b, err);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		r = view_read(w->log, &w->window, w->off, WAL_BATCH_HEADER,
-			      w->limit, &s, err);
-		return r < 0 ? r : all_zero(s);
-	}
-	end = w->off + b.length;
-	at = w->off + WAL_BATCH_HEADER;
-	r = view_read(w->log, &w->window, at, (size_t)(end - at), w->limit, &s,
+	r = view_read(w->log, &w->window, off,
+		      (size_t)(b->length - WAL_BATCH_HEADER), w->limit, &s,
 		      err);
 	if (r < 0)
 		return r;
@@ -194,19 +189,54 @@ static int has_holes(struct wal_walk *w, struct store_error *err)
 	       wal_entry_check(slice_make(s.data, (size_t)e.length), w->salt)) {
 		s.data += e.length;
 		s.len -= (size_t)e.length;
-		at += e.length;
+		off += e.length;
+		*at = off;
 	}
-	while (at < end) {
-		uint64_t next = (at / SECTOR + 1) * SECTOR;
-		size_t n;
+	return 0;
+}
 
-		if (next > end)
-			next = end;
-		n = (size_t)(next - at);
-		if (at % SECTOR == 0 && all_zero(slice_make(s.data, n)))
+/*
+ * Did sectors of the batch at w->off never reach the disk?  Then what lies in
+ * the first sector of its header is zeros, or it holds a piece, from a
+ * sector's start to its end or to the batch's, of nothing but zeros in which
+ * no entry's checksum vouches for them.  If the header cannot be one, only the
+ * sector that it reaches into can tell.
+ */
+static int has_holes(struct wal_walk *w, struct store_error *err)
+{
+	uint64_t at = w->off + 1, end, n;
+	struct wal_batch b;
+	struct slice s;
+	int r;
+
+	r = view_read(w->log, &w->window, w->off, WAL_BATCH_HEADER, w->limit,
+		      &s, err);
+	if (r < 0)
+		return r;
+	n = boundary(at) - w->off;
+	if (n > WAL_BATCH_HEADER)
+		n = WAL_BATCH_HEADER;
+	/* The checksum alone is never zeros. */
+	if (n >= 8 && all_zero(slice_make(s.data, (size_t)n)))
+		return 1;
+	if (wal_batch_header(s, w->limit - w->off, &b)) {
+		end = w->off + b.length;
+		r = skip_valid(w, &b, &at, err);
+		if (r < 0)
+			return r;
+	} else {
+		end = boundary(w->off + WAL_BATCH_HEADER);
+		if (end > w->limit)
+			end = w->limit;
+	}
+	for (at = boundary(at); at < end; at += SECTOR) {
+		n = end - at < SECTOR ? end - at : SECTOR;
+		r = view_read(w->log, &w->window, at, (size_t)n, w->limit, &s,
+			      err);
+		if (r < 0)
+			return r;
+		if (all_zero(s))
 			return 1;
-		s.data += n;
-		at = next;
 	}
 	return 0;
 }
@@ -219,9 +249,9 @@ int wal_walk_tail(struct wal_walk *w, uint64_t synced, struct store_error *err)
 	if (synced < w->synced)
 		synced = w->synced;
 	if (synced > w->off)
-		return store_corrupt(err, w->log->dir->path, w->log->name,
-				     w->off,
-				     "damaged batch: it was known to be synced");
+		return store_corrupt(
+			err, w->log->dir->path, w->log->name, w->off,
+			"damaged batch: it was known to be synced");
 	if (w->off >= w->limit)
 		return 0;
 	if (w->limit - w->off < WAL_BATCH_HEADER)

@@ -170,8 +170,7 @@ static int heal_log(struct store *db, struct generation *g, struct memtable *m,
 		if (r > 0)
 			r = store_fail(err, STORE_EBUG,
 				       "healing: an older log is left");
-		flush_discard(db, tables, x.n,
-			      r != 0 && !install_pending(db));
+		flush_discard(db, tables, x.n, r != 0 && !install_pending(db));
 	}
 	memtable_close(copy);
 	return r;
@@ -194,7 +193,12 @@ static int heal(struct store *db, struct generation **g, uint64_t *busy,
 	return r < 0 ? r : renew(db, g, err);
 }
 
-/* W3: a writer died between append and publish. */
+/*
+ * W3: a writer died between append and publish, or a crash left a torn tail.
+ * The cut must be durable before anything is written there: half of it over
+ * what was cut, with valid batches of that behind it, would look like damage.
+ * 1: the log turned out to be poisoned.
+ */
 static int cut_back(struct store *db, struct memtable *m,
 		    struct store_error *err)
 {
@@ -213,11 +217,12 @@ static int cut_back(struct store *db, struct memtable *m,
 	if (size < at.log_bytes)
 		return store_corrupt(err, db->dir.path, m->log.name, size,
 				     "is shorter than what was published");
-	if (size > at.log_bytes &&
-	    os.ftruncate(m->log.fd, (off_t)at.log_bytes) < 0)
+	if (size == at.log_bytes)
+		return 0;
+	if (os.ftruncate(m->log.fd, (off_t)at.log_bytes) < 0)
 		return store_fail_errno(err, db->dir.path, m->log.name,
 					"truncate", errno);
-	return 0;
+	return sync_wait(db, m, SYNC_ANYHOW, err);
 }
 
 /* W2 and W3 under WRITE: 0 ready, 1 wait for log *busy and come again. */
@@ -236,9 +241,9 @@ static int prepare(struct store *db, struct generation **g, uint64_t *busy,
 	if (!m)
 		return 0;
 	r = sync_poisoned(db, m, err);
-	if (r == 1)
-		return heal(db, g, busy, err);
-	return r < 0 ? r : cut_back(db, m, err);
+	if (r == 0)
+		r = cut_back(db, m, err);
+	return r == 1 ? heal(db, g, busy, err) : r;
 }
 
 int writer_enter(struct store *db, struct generation **g,

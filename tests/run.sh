@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")
-export BUILD PATH="$BUILD/bin:$PATH" FULL="${FULL:-}"
+export BUILD LSM_BIN="$BUILD/bin" PATH="$BUILD/bin:$PATH" FULL="${FULL:-}"
 log=$BUILD/tests/log
 start=$SECONDS
 rm -rf "$log"

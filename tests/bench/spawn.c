@@ -72,8 +72,7 @@ int main(int argc, char **argv)
 	}
 	qsort(ta, (size_t)n, sizeof(*ta), compare);
 	qsort(tb, (size_t)n, sizeof(*tb), compare);
-	printf("%.3f %.0f %.0f\n", ta[n / 2] / tb[n / 2], ta[n / 2],
-	       tb[n / 2]);
+	printf("%.3f %.0f %.0f\n", ta[n / 2] / tb[n / 2], ta[n / 2], tb[n / 2]);
 	free(ta);
 	free(tb);
 	return 0;

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -147,6 +148,7 @@ static void count_calls(struct trials *t)
 	struct traced run;
 	enum trace_stop stop;
 	size_t last = t->stage.n_states - 1, last_copy = last;
+	struct verdict v;
 
 	snprintf(t->at, sizeof(t->at), "left alone");
 	stage_reset(&t->stage);
@@ -158,6 +160,9 @@ static void count_calls(struct trials *t)
 	}
 	if (trace_exit(&run) != 0)
 		violated(t, "the command failed");
+	oracle_no_tail(t->stage.dir, &v);
+	if (!v.ok && strcmp(t->scene->argv[0], "lsm-get"))
+		violated(t, v.text);
 	judge(t, &t->oracle, &last, &last_copy);
 }
 

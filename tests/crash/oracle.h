@@ -49,6 +49,9 @@ enum oracle_manner {
 void oracle_judge(struct oracle *o, const char *dir, enum oracle_manner manner,
 		  size_t least, struct verdict *v);
 
+/* After a writer that ended well: its log ends with its last batch. */
+void oracle_no_tail(const char *dir, struct verdict *v);
+
 /* MANIFEST.json as it stands; false with a message when it does not parse. */
 bool oracle_manifest(const char *dir, struct manifest *m,
 		     struct store_error *err);

@@ -88,8 +88,11 @@ int main(int argc, char **argv)
 	int c, bad;
 
 	states_init(&r.states);
-	while ((c = getopt(argc, argv, "n:r:m:s:")) != -1)
+	while ((c = getopt(argc, argv, "a:n:r:m:s:")) != -1)
 		switch (c) {
+		case 'a':
+			r.states.resample = (unsigned)strtoul(optarg, NULL, 10);
+			break;
 		case 'n':
 			r.ops = (uint32_t)strtoul(optarg, NULL, 10);
 			break;

@@ -135,7 +135,8 @@ static void visit(struct walk *w, const struct cut *c)
 	e->n = history_check(w->h, w->floor, w->ceil, hash % 8 == 0);
 	if (e->n < 0 && s->failures++ < MANY_FAILURES)
 		explain(w, c, hash);
-	if (e->n >= 0 && !w->again && s->count.distinct % s->resample == 0)
+	if (e->n >= 0 && !w->again && s->resample &&
+	    s->count.distinct % s->resample == 0)
 		check_again(w, c, e->n);
 	fs.boot = boot;
 }

@@ -5,6 +5,7 @@
 CRASH_SHARED := trace place model scene oracle
 CRASH_PAIR := $(BUILD)/tests/crash/kill $(BUILD)/tests/crash/pairs
 CRASH_ALONE := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/crash/power.c))
+CRASH_POWER := $(patsubst %.c,$O/%.o,$(wildcard tests/crash/power_*.c))
 HARNESS += $(CRASH_PAIR) $(CRASH_ALONE)
 
 $(CRASH_PAIR): $(BUILD)/tests/crash/%: $O/tests/crash/%.o \
@@ -13,6 +14,6 @@ $(CRASH_PAIR): $(BUILD)/tests/crash/%: $O/tests/crash/%.o \
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -ldl
 
 $(CRASH_ALONE): $(BUILD)/tests/crash/%: $O/tests/crash/%.o \
-		$(BUILD)/lib/libstore.a
+		$(CRASH_POWER) $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -ldl

@@ -144,56 +144,63 @@ static void put_range(struct stage *s, int from, int to, const char *tag)
 	store_batch_free(&b);
 }
 
-/* Put until the next record of 200 bytes does not fit the log any more. */
-static void fill_log(struct stage *s)
-{
-	struct store_error err = STORE_ERROR_INIT;
-	struct store_stat st;
-	char key[20];
-
-	for (int i = 0;; i++) {
-		check(store_stat(s->db, &st, &err), &err, "stat");
-		if (st.log_bytes > st.write_buffer - 300)
-			break;
-		snprintf(key, sizeof(key), "fill%03d", i);
-		put(s, key, "to the brim of the log, and no further than that");
-	}
-}
-
-/* ---- what other processes leave behind ---- */
-
-/* Somebody else flushes the active log, and will not be ready: claim it. */
-static void claim_active(struct stage *s, struct lock *l, struct dir *d)
+static uint64_t active_log(struct stage *s)
 {
 	struct store_error err = STORE_ERROR_INIT;
 	const struct log_meta *log;
 	struct manifest m;
+	uint64_t number;
 
 	if (!oracle_manifest(s->dir, &m, &err) ||
 	    !(log = manifest_active_log(&m)))
 		die("no active log: %s", err.text);
-	check(dir_open(d, s->dir, &err), &err, "directory");
-	check(lock_open(l, d, true, false, 0, &err), &err, "LOCK");
-	if (lock_claim(l, log->number, &err) != 1)
-		die("claim: %s", err.text);
+	number = log->number;
 	manifest_release(&m);
+	return number;
 }
 
-/* Rotate, but let nobody flush: one sealed log more. */
-static void seal_log(struct stage *s)
+/* Put until a record of 300 bytes does not fit the active log any more. */
+static void fill_log(struct stage *s)
 {
+	struct buf log = BUF_INIT;
+	char key[20], name[NAME_SIZE];
+
+	name_make(name, FILE_WAL, active_log(s));
+	for (int i = 0; place_read(s->dir, name, &log); i++) {
+		if (log.len > 4096 - 300)
+			break;
+		snprintf(key, sizeof(key), "fill%03d", i);
+		put(s, key, "to the brim of the log, and no further than that");
+	}
+	buf_free(&log);
+}
+
+/* ---- what other processes leave behind ---- */
+
+static const char *const big_value =
+	"a value of some length, so that the log, which was full to the brim "
+	"before, has no room for it: then the log is sealed, a new one is "
+	"made, this goes into the new one, and whoever put it flushes the "
+	"old one and sweeps; that is much for one put, and dies in many ways, "
+	"which is why it is written down here at such length";
+
+/* Rotate `n` times, but let nobody flush: so many sealed logs more. */
+static void seal_logs(struct stage *s, int n)
+{
+	struct store_error err = STORE_ERROR_INIT;
 	struct lock l;
 	struct dir d;
 
-	claim_active(s, &l, &d);
-	fill_log(s);
-	put(s, "sealed",
-	    "this one is the first of the next log, or so it is "
-	    "meant: it is long enough that the log before it "
-	    "has no room for it, and so that one is sealed, and "
-	    "stays, because somebody else has claimed it: "
-	    "and that is all that there is to say about it, "
-	    "though a few more bytes are needed to be sure");
+	check(dir_open(&d, s->dir, &err), &err, "directory");
+	check(lock_open(&l, &d, true, false, 0, &err), &err, "LOCK");
+	/* Somebody else flushes them, and will not be ready: they are claimed.
+	 */
+	while (n-- > 0) {
+		if (lock_claim(&l, active_log(s), &err) != 1)
+			die("claim: %s", err.text);
+		fill_log(s);
+		put(s, "sealed", big_value);
+	}
 	lock_close(&l);
 	dir_close(&d);
 }
@@ -260,13 +267,6 @@ static void die_renaming(struct stage *s, const char *const *argv, int n)
 }
 
 /* ---- the scenes ---- */
-
-static const char *const big_value =
-	"a value of some length, so that the log, which was full to the brim "
-	"before, has no room for it: then the log is sealed, a new one is "
-	"made, this goes into the new one, and whoever put it flushes the "
-	"old one and sweeps; that is much for one put, and dies in many ways, "
-	"which is why it is written down here at such length";
 
 /* Three runs that overlap, deleted keys, and a log. */
 static void make_usual(struct stage *s)
@@ -417,7 +417,7 @@ static void scene_room(struct stage *s)
 {
 	make_usual(s);
 	reopen(s);
-	seal_log(s);
+	seal_logs(s, 2);
 	fill_log(s);
 	close_store(s);
 	after_put(s, "big", big_value);
@@ -432,7 +432,7 @@ static void scene_flush_sealed(struct stage *s)
 {
 	make_usual(s);
 	reopen(s);
-	seal_log(s);
+	seal_logs(s, 1);
 	close_store(s);
 }
 
@@ -481,7 +481,7 @@ static void scene_recover(struct stage *s)
 {
 	make_usual(s);
 	reopen(s);
-	seal_log(s);
+	seal_logs(s, 1);
 	close_store(s);
 	die_writing(s, torn_put, ".wal", 60);
 	after_put(s, "k007", "new");
@@ -500,7 +500,7 @@ static void scene_heal(struct stage *s)
 
 	make_usual(s);
 	reopen(s);
-	seal_log(s);
+	seal_logs(s, 1);
 	close_store(s);
 	snprintf(other, sizeof(other), "%s.copy", s->dir);
 	place_copy(s->dir, other);
@@ -644,6 +644,11 @@ const struct scene *scene_find(const struct scene *all, size_t n,
 
 /* ---- stages ---- */
 
+const char *scene_operand(const char *arg)
+{
+	return strcmp(arg, "@") ? arg : big_value;
+}
+
 void stage_command(const struct stage *s, const char *const *argv,
 		   char room[300], const char **out)
 {
@@ -654,7 +659,7 @@ void stage_command(const struct stage *s, const char *const *argv,
 	out[n++] = "-d";
 	out[n++] = s->dir;
 	for (size_t i = 1; i < SCENE_ARGS && argv[i]; i++)
-		out[n++] = strcmp(argv[i], "@") ? argv[i] : big_value;
+		out[n++] = scene_operand(argv[i]);
 	out[n] = NULL;
 }
 

@@ -53,9 +53,12 @@ const struct scene *scene_all(const char *plugins, size_t *n);
 const struct scene *scene_find(const struct scene *all, size_t n,
 			       const char *name);
 
+/* An operand "@" stands for a value that fills the rest of a full log. */
+const char *scene_operand(const char *arg);
+
 /* Make it; what fails ends the harness with status 2. */
 void stage_make(struct stage *s, const struct scene *scene, const char *bin);
-/* To the moment before the command. */
+/* To the moment before the command: living memory, inodes and all. */
 void stage_reset(struct stage *s);
 void stage_free(struct stage *s);
 

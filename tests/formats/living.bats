@@ -30,7 +30,7 @@ PY
 @test "state.md: the checksums of its worked example are right" {
   example state.md 4096 > STATE
   run -0 living STATE lmstate 1024 1152
-  [ "${lines[0]}" = "1024 3 2 8075031062566865940 0 0 0 0" ]
+  [ "${lines[0]}" = "1024 3 2 16620630320048413685 0 0 0 0" ]
   [ "${lines[1]}" = "1152 2 2 0 0 0 0 0" ]
 }
 
@@ -71,6 +71,8 @@ PY
 
 @test "idx.md: the tree of its worked example" {
   example idx.md > tree.idx
+  run -0 living tree.idx 'lsm idx' 1024 1152
+  [ "${lines[1]}" = "1152 5 181 0 0 5005 2 1" ]
   run -0 tree tree.idx 129
   [ "$output" = "$(printf '%s\n' '6669670000000000 3 166' \
     '6672756974000000 5 104')" ]

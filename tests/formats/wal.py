@@ -112,34 +112,46 @@ def batches(log, salt, end):
 
 
 def batch_after(log, off, salt):
-    """The `synced` of the first batch behind `off`, or None."""
-    for at in range(off + 1, len(log) - BATCH + 1):
+    """The largest `synced` of the batches behind `off`; None: there is none."""
+    said, at = None, off + 1
+    while at <= len(log) - BATCH:
         b = batch_header(log, at, len(log))
-        if not b or b[2] > at:
-            continue
-        try:
-            entries(log, at + BATCH, at + b[1], b[3], salt)
-        except Bad:
-            continue
-        return b[2]
-    return None
+        if b and b[2] <= at:
+            try:
+                entries(log, at + BATCH, at + b[1], b[3], salt)
+                said = max(said or 0, b[2])
+                at += b[1]
+                continue
+            except Bad:
+                pass
+        at += 1
+    return said
 
 
-def has_holes(log, off, salt):
-    b = batch_header(log, off, len(log))
-    if not b:
-        return log[off:off + BATCH] == bytes(BATCH)
-    at, end = off + BATCH, off + b[1]
-    try:
-        while at < end:
-            at += entry(log, at, end, salt)[0]
-    except Bad:
-        pass
-    at = -(-at // SECTOR) * SECTOR
-    for start in range(at, end, SECTOR):
+def zero_sector(log, at, end):
+    """A sector that starts behind `at`, and as much as is before `end`."""
+    for start in range(-(-at // SECTOR) * SECTOR, end, SECTOR):
         if not any(log[start:min(start + SECTOR, end)]):
             return True
     return False
+
+
+def has_holes(log, off, salt):
+    first = min(-(-(off + 1) // SECTOR) * SECTOR, off + BATCH)
+    if first - off >= 8 and not any(log[off:first]):
+        return True
+    b = batch_header(log, off, len(log))
+    if not b:
+        end = -(-(off + BATCH) // SECTOR) * SECTOR
+        return zero_sector(log, off + 1, min(end, len(log)))
+    behind, at, end = off + 1, off + BATCH, off + b[1]
+    try:
+        while at < end:
+            at += entry(log, at, end, salt)[0]
+            behind = at
+    except Bad:
+        pass
+    return zero_sector(log, behind, end)
 
 
 def tail(log, off, known, salt):

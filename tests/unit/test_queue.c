@@ -93,8 +93,8 @@ TEST(operations_run_in_the_order_of_their_submits)
 	CHECK(store_reap(db, &c, 1, -1, &err) == 1 && c.result == 1);
 	CHECK(slice_eq(buf_slice(&c.value), slice_str("1")));
 	buf_free(&c.value);
-	CHECK(store_reap(db, &c, 1, -1, &err) == 1 &&
-	      c.op == STORE_OP_DELETE && c.user == &c);
+	CHECK(store_reap(db, &c, 1, -1, &err) == 1 && c.op == STORE_OP_DELETE &&
+	      c.user == &c);
 	CHECK(store_reap(db, &c, 1, -1, &err) == 1 && c.result == 0);
 	CHECK(store_reap(db, &c, 1, -1, &err) == 0); /* none under way */
 	store_close(db);
@@ -107,8 +107,8 @@ TEST(a_full_queue_refuses_and_a_reap_makes_room)
 	int r;
 
 	for (int i = 0; i < 6000; i++)
-		CHECK_OK(store_submit_put(db, key_of(i), SLICE_NULL, NULL,
-					  NULL, &err),
+		CHECK_OK(store_submit_put(db, key_of(i), SLICE_NULL, NULL, NULL,
+					  &err),
 			 err);
 	r = store_submit_put(db, key_of(1), SLICE_NULL, NULL, NULL, &err);
 	CHECK(r == STORE_EFULL);

@@ -67,8 +67,8 @@ static void *reader(void *arg)
 		int w = rand_r(&seed) % WRITERS, i = rand_r(&seed) % KEYS;
 		int before = acked[w][i], r;
 
-		r = store_get(db, slice_make(k, key_of(k, sizeof(k), w, i)),
-			      &v, &e);
+		r = store_get(db, slice_make(k, key_of(k, sizeof(k), w, i)), &v,
+			      &e);
 		EXPECT(r >= 0, e);
 		EXPECT(r == 1 || before == 0, e);
 		EXPECT(r == 0 || (v.len && v.data[0] - '0' >= before), e);
@@ -164,10 +164,10 @@ TEST(threads_that_share_a_handle_lose_nothing_and_read_what_was_acknowledged)
 	CHECK(failures == 0);
 	for (int w = 0; w < WRITERS; w++)
 		for (int i = 0; i < KEYS; i++) {
-			CHECK(store_get(db,
-					slice_make(k, key_of(k, sizeof(k), w,
-							     i)),
-					&v, &err) == 1);
+			CHECK(store_get(
+				      db,
+				      slice_make(k, key_of(k, sizeof(k), w, i)),
+				      &v, &err) == 1);
 			CHECK(v.data[0] - '0' == ROUNDS);
 		}
 	buf_free(&v);
