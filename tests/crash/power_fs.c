@@ -16,6 +16,7 @@
 #define IS_ROOT (UINT32_MAX - 1)
 
 struct fs fs;
+static struct os real; /* for plugins, which lie outside */
 static uint8_t *arena;
 static uint32_t fds[FD_COUNT]; /* 0: free */
 static uint64_t random_state = 0x9e3779b97f4a7c15;
@@ -104,6 +105,12 @@ static uint32_t inode_of(int fd)
 	return fds[fd - FD_BASE];
 }
 
+/* Not one of ours. */
+static bool is_real(int fd)
+{
+	return fd >= 0 && (fd < FD_BASE || fd >= FD_BASE + FD_COUNT);
+}
+
 static bool is_file(uint32_t inode)
 {
 	return inode && inode != IS_DIR && inode != IS_ROOT;
@@ -168,7 +175,8 @@ static int sim_openat(int dirfd, const char *name, int flags, mode_t mode)
 	uint32_t i;
 	int fd;
 
-	(void)mode;
+	if (is_real(dirfd) || *name == '/')
+		return real.openat(dirfd, name, flags, mode);
 	if (flags & O_DIRECTORY)
 		return open_dir(name);
 	if (inode_of(dirfd) != IS_DIR)
@@ -194,6 +202,8 @@ static int sim_openat(int dirfd, const char *name, int flags, mode_t mode)
 
 static int sim_close(int fd)
 {
+	if (is_real(fd))
+		return real.close(fd);
 	if (!inode_of(fd))
 		return fail(EBADF);
 	fds[fd - FD_BASE] = 0;
@@ -319,6 +329,8 @@ static int sim_fstat(int fd, struct stat *st)
 {
 	uint32_t i = inode_of(fd);
 
+	if (is_real(fd))
+		return real.fstat(fd, st);
 	return i ? fill_stat(i, st) : fail(EBADF);
 }
 
@@ -326,6 +338,8 @@ static int sim_fstatat(int dirfd, const char *name, struct stat *st)
 {
 	uint32_t i = fs_find(name);
 
+	if (is_real(dirfd))
+		return real.fstatat(dirfd, name, st);
 	if (inode_of(dirfd) != IS_DIR)
 		return fail(EBADF);
 	return i ? fill_stat(i, st) : fail(ENOENT);
@@ -441,6 +455,11 @@ static uint64_t sim_now_ms(void)
 	return clock_ms++;
 }
 
+static void sim_sleep_us(uint64_t us)
+{
+	(void)us;
+}
+
 void fs_install(void)
 {
 	arena = mmap(NULL, (size_t)FS_INODES * FS_FILE_MAX,
@@ -451,6 +470,7 @@ void fs_install(void)
 		exit(71);
 	}
 	fs.next_inode = 1;
+	real = os;
 	os.openat = sim_openat;
 	os.close = sim_close;
 	os.pread = sim_pread;
@@ -479,4 +499,6 @@ void fs_install(void)
 	os.memory = sim_memory;
 	os.now_ms = sim_now_ms;
 	os.monotonic_ms = sim_now_ms;
+	os.monotonic_us = sim_now_ms;
+	os.sleep_us = sim_sleep_us;
 }
