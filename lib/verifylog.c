@@ -14,6 +14,7 @@ struct check {
 	const struct log_meta *meta;
 	struct memtable *m; /* NULL: no tree is believed */
 	struct view *log;
+	struct view copy; /* without a tree: what `log` is */
 	uint64_t salt;
 	uint64_t batches;
 	struct buf entries; /* struct log_entry each, for the tree */
@@ -219,7 +220,6 @@ static int check_alone(struct check *c, const char *name,
 {
 	const struct inspection *in = &c->v->in;
 	struct store_error e = STORE_ERROR_INIT;
-	struct view log;
 	struct buf copy = BUF_INIT;
 	int fd = os_open(&in->db->dir, name, O_RDONLY, 0, &e);
 	int r;
@@ -229,16 +229,16 @@ static int check_alone(struct check *c, const char *name,
 				   NULL);
 	if (fd < 0)
 		return verify_error(c->v, FIND_LOG, name, &e, err);
-	view_init(&log, fd, &in->db->dir, name, 0);
-	c->log = &log;
-	r = wal_open_header(&log, in->m.uuid, c->meta->number, &c->salt, &e);
+	c->log = &c->copy;
+	view_init(c->log, fd, &in->db->dir, name, 0);
+	r = wal_open_header(c->log, in->m.uuid, c->meta->number, &c->salt, &e);
 	if (r == 0)
 		r = os_read_file(&in->db->dir, name, SIZE_MAX / 2, &copy, &e);
 	if (r == 0) {
-		os_close(log.fd);
+		os_close(c->log->fd);
 		r = walk_copy(c, &copy, &e);
 	}
-	view_close(&log);
+	view_close(c->log);
 	buf_free(&copy);
 	return r < 0 ? verify_error(c->v, FIND_LOG, name, &e, err) : 0;
 }

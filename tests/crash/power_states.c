@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So many are told in full, and so many are enough. */
+#define SHOWN_FAILURES 3
 #define MANY_FAILURES 10
 /* Of a long write, so many places are tried to tear it. */
 #define TEARS 12
@@ -24,7 +26,7 @@ struct walk {
 
 void states_init(struct states *s)
 {
-	*s = (struct states){ .random = 6, .resample = 97 };
+	*s = (struct states){ .random = 6, .resample = 1999 };
 }
 
 void states_release(struct states *s)
@@ -133,7 +135,7 @@ static void visit(struct walk *w, const struct cut *c)
 	fs.boot = reboot(w->boot, hash);
 	e->hash = hash;
 	e->n = history_check(w->h, w->floor, w->ceil, hash % 8 == 0);
-	if (e->n < 0 && s->failures++ < MANY_FAILURES)
+	if (e->n < 0 && s->failures++ < SHOWN_FAILURES)
 		explain(w, c, hash);
 	if (e->n >= 0 && !w->again && s->resample &&
 	    s->count.distinct % s->resample == 0)
@@ -259,14 +261,16 @@ static void visit_singles(struct walk *w)
 
 		if (!event_is_data(e))
 			continue;
-		if (d->files[e->inode].living && living++ >= LIVING_FOCUS)
+		if (d->files[e->inode].living &&
+		    (w->again || living++ >= LIVING_FOCUS))
 			continue;
 		if (e->kind == EV_TRUNC) {
 			visit_truncation(w, d->pending[i]);
 			continue;
 		}
 		visit_write(w, d->pending[i], 512);
-		visit_write(w, d->pending[i], 4096);
+		if (!w->again)
+			visit_write(w, d->pending[i], 4096);
 	}
 }
 
@@ -277,7 +281,7 @@ static void visit_random(struct walk *w)
 
 	if (d->n_pending < 2)
 		return;
-	for (unsigned i = 0; i < 2 * w->s->random; i++) {
+	for (unsigned i = 0; i < (w->again ? 1 : 2 * w->s->random); i++) {
 		c.unit = i % 2 ? 4096 : 512;
 		c.random = fs_random() | 1;
 		c.names = i % 4 ? NAMES_RANDOM : NAMES_ALL;
@@ -318,7 +322,7 @@ void states_check(struct states *s, const struct history *h,
 		visit_whole(&w);
 		visit_singles(&w);
 		visit_random(&w);
-		if (w.disk.at == t->n)
+		if (w.disk.at == t->n || s->failures >= MANY_FAILURES)
 			break;
 		classify(&w, &t->events[w.disk.at]);
 		disk_advance(&w.disk);

@@ -40,7 +40,7 @@ void states_release(struct states *s);
 /*
  * Check all states of trace `t`, whose disk began as the filesystem is now,
  * against `h`.  `again`: the trace is of a recovery.  Adds to s->failures,
- * printing the first few.
+ * printing the first few; many end it.
  */
 void states_check(struct states *s, const struct history *h,
 		  const struct trace *t, enum disk_profile profile, bool again);

@@ -246,6 +246,26 @@ PY
   diff -r before data
 }
 
+@test "verify: a flush killed at any sync leaves a sound store, and notes" {
+  local n
+  command -v strace > /dev/null || skip "no strace"
+  for n in {1..9}; do
+    rm -rf data
+    lsm-put k v
+    lsm-put l w
+    strace -f -qq -o /dev/null \
+      -e inject=fsync,fdatasync:signal=KILL:when="$n" lsm-flush || true
+    run -0 lsm-verify
+    printf '%s\n' "$output" >> found
+    lsm-put m x
+    lsm-flush
+    [ "$(lsm-scan --count)" = 3 ]
+    run -0 lsm-verify --strict
+    [ -z "$output" ]
+  done
+  grep -q '"code":"install"' found
+}
+
 @test "verify: an orphan is a note, and with --strict damage" {
   some_store
   cp "$(ls data/*.sst | head -n 1)" data/000099.sst
