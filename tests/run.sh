@@ -16,7 +16,7 @@ mkdir -p "$log"
 
 # One test file: its TAP into the log, under a name of its own.
 run_one() {
-	local f=$1 name
+	local f=$1 name began=$SECONDS
 	name=$(basename "$f")
 	case $f in
 	*.bats) bats --tap "$f" ;;
@@ -30,7 +30,7 @@ run_one() {
 		echo "FAILED $name"
 		grep -A12 '^not ok' "$log/$name.tap" | head -60
 	else
-		echo "ok     $name ($(grep -c '^ok' "$log/$name.tap"))"
+		echo "ok     $name ($(grep -c '^ok' "$log/$name.tap"), $((SECONDS - began)) s)"
 	fi
 }
 export -f run_one

@@ -3,7 +3,7 @@
 
 load helper
 
-ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-flush lsm-compact lsm-shell"
+ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-flush lsm-compact lsm-shell lsm-dump lsm-verify"
 
 @test "store: -d comes before LSM_DIR, which comes before ./data" {
   lsm-put k environment
