@@ -65,7 +65,10 @@ static int open_image(struct store *db, struct generation *g,
 	return r;
 }
 
-/* Without a sound image: parse the manifest and make one in memory. */
+/*
+ * Without a sound image: parse the manifest and make one in memory.  1: it is
+ * another store's than STATE speaks of.
+ */
 static int make_image(struct store *db, struct generation *g,
 		      struct store_error *err)
 {
@@ -82,6 +85,10 @@ static int make_image(struct store *db, struct generation *g,
 				   NAME_MANIFEST, err);
 	if (r < 0)
 		goto out;
+	if (db->alive && memcmp(db->uuid, m.uuid, sizeof(db->uuid))) {
+		r = 1;
+		goto out;
+	}
 	memcpy(db->uuid, m.uuid, sizeof(db->uuid));
 	db->uuid_known = true;
 	g->number = m.generation;

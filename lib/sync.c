@@ -69,7 +69,7 @@ static int wait_for_company(struct memtable *m, const struct slot *s,
 	if ((uint32_t)s->v[SYNC_GROUP] < 2 &&
 	    at->batches - s->v[SYNC_BATCHES] < 2)
 		return 0;
-	step = most / 4;
+	step = most / 8;
 	while (step && waited < most) {
 		before = at->batches;
 		os.sleep_us(step);

@@ -258,6 +258,15 @@ static void spoil(const char *path, const struct field *f)
 	close(fd);
 }
 
+/* A rebuild keeps the pairs of this boot: ours may have moved. */
+static bool lists_pair(const struct token *t, const struct token_pair *pair)
+{
+	for (uint32_t i = 0; i < t->n_pairs; i++)
+		if (!memcmp(&t->pairs[i], pair, sizeof(*pair)))
+			return true;
+	return false;
+}
+
 /* Is the token believed again, that is, was it written anew? */
 static bool mended(const char *path, const struct field *f,
 		   const struct token *before)
@@ -266,8 +275,11 @@ static bool mended(const char *path, const struct field *f,
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool good = fd >= 0 && pread(fd, &t, sizeof(t), 0) == sizeof(t) &&
 		    token_ok(&t, before->magic, before->version) &&
-		    !memcmp((uint8_t *)&t + f->off,
-			    (const uint8_t *)before + f->off, f->len);
+		    (lists_pair(&t, &before->pairs[0]) ||
+		     f->off < offsetof(struct token, pairs)) &&
+		    (f->off >= offsetof(struct token, pairs) ||
+		     !memcmp((uint8_t *)&t + f->off,
+			     (const uint8_t *)before + f->off, f->len));
 
 	close(fd);
 	return good;
