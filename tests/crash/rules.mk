@@ -2,7 +2,7 @@
 #
 # kill and pairs share the rooms of tests/crash; power and flip stand alone.
 
-CRASH_SHARED := trace place model scene stage oracle
+CRASH_SHARED := trace place model scene setup stage oracle
 CRASH_PAIR := $(BUILD)/tests/crash/kill $(BUILD)/tests/crash/pairs
 CRASH_ALONE := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/crash/power.c))
 CRASH_POWER := $(patsubst %.c,$O/%.o,$(wildcard tests/crash/power_*.c))

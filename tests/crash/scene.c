@@ -3,6 +3,7 @@
 #include "lib/lock.h"
 #include "lib/names.h"
 #include "tests/crash/oracle.h"
+#include "tests/crash/setup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,169 +12,6 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-/* ---- making stores ---- */
-
-static void die(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
-
-static void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fprintf(stderr, "scene: ");
-	vfprintf(stderr, fmt, ap);
-	fprintf(stderr, "\n");
-	va_end(ap);
-	exit(2);
-}
-
-static void check(int r, const struct store_error *err, const char *what)
-{
-	if (r < 0)
-		die("%s: %s", what, err->text);
-}
-
-static struct model *before(struct stage *s)
-{
-	return &s->states[0];
-}
-
-/* One more state, that is so far like the last. */
-static struct model *next_state(struct stage *s)
-{
-	struct model *m;
-
-	if (s->n_states == SCENE_STATES)
-		die("too many states");
-	m = &s->states[s->n_states++];
-	*m = MODEL_INIT;
-	model_copy(m, m - 1);
-	return m;
-}
-
-static void open_with(struct stage *s, unsigned flags,
-		      const struct store_setting_text *settings, size_t n)
-{
-	struct store_error err = STORE_ERROR_INIT;
-	struct store_config c = { .flags = flags,
-				  .settings = settings,
-				  .n_settings = n };
-
-	check(store_open(&s->db, s->dir, &c, &err), &err, "open");
-}
-
-static void reopen(struct stage *s)
-{
-	open_with(s, STORE_WRITE, NULL, 0);
-}
-
-static void close_store(struct stage *s)
-{
-	store_close(s->db);
-	s->db = NULL;
-}
-
-/* Small in every way, so that a few records rotate, flush and merge. */
-static void make_small(struct stage *s)
-{
-	static const struct store_setting_text small[] = {
-		{ "write_buffer", "4K" },    { "tree_buffer", "64K" },
-		{ "sealed_logs", "2" },	     { "level0_runs", "2" },
-		{ "level0_bytes", "4K" },    { "table_bytes", "4K" },
-		{ "table_bytes_max", "8K" }, { "block_bytes", "512" },
-		{ "maintenance", "cron" },
-	};
-
-	open_with(s, STORE_WRITE | STORE_CREATE, small,
-		  sizeof(small) / sizeof(small[0]));
-}
-
-static void put(struct stage *s, const char *key, const char *value)
-{
-	struct store_error err = STORE_ERROR_INIT;
-
-	check(store_put(s->db, slice_str(key), slice_str(value), STORE_SYNC,
-			&err),
-	      &err, "put");
-	model_put(before(s), slice_str(key), slice_str(value));
-}
-
-static void delete (struct stage *s, const char *key)
-{
-	struct store_error err = STORE_ERROR_INIT;
-
-	check(store_delete(s->db, slice_str(key), STORE_SYNC, &err), &err,
-	      "delete");
-	model_delete(before(s), slice_str(key));
-}
-
-static void flush(struct stage *s)
-{
-	struct store_error err = STORE_ERROR_INIT;
-
-	check(store_flush(s->db, &err), &err, "flush");
-}
-
-static void compact(struct stage *s)
-{
-	struct store_compact_config c = { .all = 1 };
-	struct store_error err = STORE_ERROR_INIT;
-
-	check(store_compact(s->db, &c, NULL, &err), &err, "compact");
-}
-
-/* Keys from..to, in one batch. */
-static void put_range(struct stage *s, int from, int to, const char *tag)
-{
-	struct store_error err = STORE_ERROR_INIT;
-	struct store_batch b = STORE_BATCH_INIT;
-	char key[20], value[80];
-
-	for (int i = from; i < to; i++) {
-		snprintf(key, sizeof(key), "k%03d", i);
-		snprintf(value, sizeof(value), "%s of %d, %d times %d", tag, i,
-			 i * 7919, i);
-		check(store_batch_put(&b, slice_str(key), slice_str(value),
-				      &err),
-		      &err, "batch");
-		model_put(before(s), slice_str(key), slice_str(value));
-	}
-	check(store_write(s->db, &b, STORE_SYNC, &err), &err, "write");
-	store_batch_free(&b);
-}
-
-static uint64_t active_log(struct stage *s)
-{
-	struct store_error err = STORE_ERROR_INIT;
-	const struct log_meta *log;
-	struct manifest m;
-	uint64_t number;
-
-	if (!oracle_manifest(s->dir, &m, &err) ||
-	    !(log = manifest_active_log(&m)))
-		die("no active log: %s", err.text);
-	number = log->number;
-	manifest_release(&m);
-	return number;
-}
-
-/* Put until a record of 300 bytes does not fit the active log any more. */
-static void fill_log(struct stage *s)
-{
-	struct buf log = BUF_INIT;
-	char key[20], name[NAME_SIZE];
-
-	name_make(name, FILE_WAL, active_log(s));
-	for (int i = 0; place_read(s->dir, name, &log); i++) {
-		if (log.len > 4096 - 300)
-			break;
-		snprintf(key, sizeof(key), "fill%03d", i);
-		put(s, key, "to the brim of the log, and no further than that");
-	}
-	buf_free(&log);
-}
 
 /* ---- what other processes leave behind ---- */
 
@@ -191,15 +29,15 @@ static void seal_logs(struct stage *s, int n)
 	struct lock l;
 	struct dir d;
 
-	check(dir_open(&d, s->dir, &err), &err, "directory");
-	check(lock_open(&l, &d, true, false, 0, &err), &err, "LOCK");
+	setup_check(dir_open(&d, s->dir, &err), &err, "directory");
+	setup_check(lock_open(&l, &d, true, false, 0, &err), &err, "LOCK");
 	/* Somebody else flushes them, and will not be ready: they are claimed.
 	 */
 	while (n-- > 0) {
-		if (lock_claim(&l, active_log(s), &err) != 1)
-			die("claim: %s", err.text);
-		fill_log(s);
-		put(s, "sealed", big_value);
+		if (lock_claim(&l, setup_active_log(s), &err) != 1)
+			setup_die("claim: %s", err.text);
+		setup_fill_log(s);
+		setup_put(s, "sealed", big_value);
 	}
 	lock_close(&l);
 	dir_close(&d);
@@ -241,7 +79,7 @@ static void die_writing(struct stage *s, const char *const *argv,
 		if (stop == TRACE_ENTRY && writes_to(&t, suffix))
 			break;
 	if (stop == TRACE_END)
-		die("%s never wrote to %s", argv[0], suffix);
+		setup_die("%s never wrote to %s", argv[0], suffix);
 	if (keep < trace_write_length(&t))
 		trace_cut_write(&t, keep);
 	trace_next(&t);
@@ -262,7 +100,7 @@ static void die_renaming(struct stage *s, const char *const *argv, int n)
 		    --n == 0)
 			break;
 	if (stop == TRACE_END)
-		die("%s renamed too little", argv[0]);
+		setup_die("%s renamed too little", argv[0]);
 	trace_kill(&t);
 }
 
@@ -271,21 +109,21 @@ static void die_renaming(struct stage *s, const char *const *argv, int n)
 /* Three runs that overlap, deleted keys, and a log. */
 static void make_usual(struct stage *s)
 {
-	make_small(s);
-	put_range(s, 0, 30, "first");
-	flush(s);
-	put_range(s, 20, 40, "second");
-	delete (s, "k005");
-	delete (s, "k025");
-	flush(s);
-	put_range(s, 38, 45, "third");
-	delete (s, "k000");
-	close_store(s);
+	setup_make_small(s);
+	setup_put_range(s, 0, 30, "first");
+	setup_flush(s);
+	setup_put_range(s, 20, 40, "second");
+	setup_delete(s, "k005");
+	setup_delete(s, "k025");
+	setup_flush(s);
+	setup_put_range(s, 38, 45, "third");
+	setup_delete(s, "k000");
+	setup_close_store(s);
 }
 
 static void after_put(struct stage *s, const char *key, const char *value)
 {
-	model_put(next_state(s), slice_str(key), slice_str(value));
+	model_put(setup_next_state(s), slice_str(key), slice_str(value));
 }
 
 static void scene_nothing(struct stage *s)
@@ -300,8 +138,8 @@ static void scene_put_new(struct stage *s)
 
 static void scene_first(struct stage *s)
 {
-	make_small(s);
-	close_store(s);
+	setup_make_small(s);
+	setup_close_store(s);
 	after_put(s, "a", "1");
 }
 
@@ -342,16 +180,16 @@ static void scene_large(struct stage *s)
 	make_usual(s);
 	for (int i = 0; i < 20000; i++)
 		if (buf_append_u32(&value, (uint32_t)i * 2654435761u) < 0)
-			die("no memory");
+			setup_die("no memory");
 	place_write(s->root, "input", buf_slice(&value));
-	model_put(next_state(s), slice_str("large"), buf_slice(&value));
+	model_put(setup_next_state(s), slice_str("large"), buf_slice(&value));
 	buf_free(&value);
 }
 
 static void scene_delete(struct stage *s)
 {
 	make_usual(s);
-	model_delete(next_state(s), slice_str("k030"));
+	model_delete(setup_next_state(s), slice_str("k030"));
 }
 
 static void scene_delete_prefix(struct stage *s)
@@ -360,7 +198,7 @@ static void scene_delete_prefix(struct stage *s)
 	char key[20];
 
 	make_usual(s);
-	m = next_state(s);
+	m = setup_next_state(s);
 	for (int i = 30; i < 40; i++) {
 		snprintf(key, sizeof(key), "k%03d", i);
 		model_delete(m, slice_str(key));
@@ -376,7 +214,7 @@ static void input_records(struct stage *s, int n, int each)
 
 	for (int i = 0; i < n; i++) {
 		if (i % each == 0)
-			m = next_state(s);
+			m = setup_next_state(s);
 		snprintf(key, sizeof(key), "k%03d", i * 37 % 100);
 		snprintf(value, sizeof(value),
 			 "record %d of the input, as long as this sentence "
@@ -384,7 +222,7 @@ static void input_records(struct stage *s, int n, int each)
 			 i);
 		snprintf(line, sizeof(line), "%s\t%s\n", key, value);
 		if (buf_append(&text, line, strlen(line)) < 0)
-			die("no memory");
+			setup_die("no memory");
 		model_put(m, slice_str(key), slice_str(value));
 	}
 	place_write(s->root, "input", buf_slice(&text));
@@ -406,9 +244,9 @@ static void scene_stream(struct stage *s)
 static void scene_rotate(struct stage *s)
 {
 	make_usual(s);
-	reopen(s);
-	fill_log(s);
-	close_store(s);
+	setup_reopen(s);
+	setup_fill_log(s);
+	setup_close_store(s);
 	after_put(s, "big", big_value);
 }
 
@@ -416,10 +254,10 @@ static void scene_rotate(struct stage *s)
 static void scene_room(struct stage *s)
 {
 	make_usual(s);
-	reopen(s);
+	setup_reopen(s);
 	seal_logs(s, 2);
-	fill_log(s);
-	close_store(s);
+	setup_fill_log(s);
+	setup_close_store(s);
 	after_put(s, "big", big_value);
 }
 
@@ -431,24 +269,24 @@ static void scene_usual(struct stage *s)
 static void scene_flush_sealed(struct stage *s)
 {
 	make_usual(s);
-	reopen(s);
+	setup_reopen(s);
 	seal_logs(s, 1);
-	close_store(s);
+	setup_close_store(s);
 }
 
 static void scene_compact(struct stage *s)
 {
-	make_small(s);
-	put_range(s, 0, 30, "zeroth");
-	flush(s);
-	compact(s);
+	setup_make_small(s);
+	setup_put_range(s, 0, 30, "zeroth");
+	setup_flush(s);
+	setup_compact(s);
 	for (int i = 0; i < 3; i++) {
-		put_range(s, i * 10, i * 10 + 25, "later");
-		delete (s, i ? "k012" : "k003");
-		flush(s);
+		setup_put_range(s, i * 10, i * 10 + 25, "later");
+		setup_delete(s, i ? "k012" : "k003");
+		setup_flush(s);
 	}
-	put(s, "k002", "in the log");
-	close_store(s);
+	setup_put(s, "k002", "in the log");
+	setup_close_store(s);
 }
 
 /* Files that a reader kept, and those of the dead. */
@@ -458,14 +296,14 @@ static void scene_sweep(struct stage *s)
 	struct store_snapshot *snap;
 	struct store *reader;
 
-	make_small(s);
-	put_range(s, 0, 30, "first");
-	flush(s);
-	put_range(s, 10, 40, "second");
-	check(store_open(&reader, s->dir, NULL, &err), &err, "open");
-	check(store_snapshot(reader, &snap, &err), &err, "snapshot");
-	flush(s);
-	compact(s);
+	setup_make_small(s);
+	setup_put_range(s, 0, 30, "first");
+	setup_flush(s);
+	setup_put_range(s, 10, 40, "second");
+	setup_check(store_open(&reader, s->dir, NULL, &err), &err, "open");
+	setup_check(store_snapshot(reader, &snap, &err), &err, "snapshot");
+	setup_flush(s);
+	setup_compact(s);
 	store_snapshot_free(snap);
 	store_close(reader);
 	place_write(s->dir, "000001.sst", slice_str("an orphan"));
@@ -473,16 +311,16 @@ static void scene_sweep(struct stage *s)
 	place_write(s->dir, "MANIFEST.json.tmp", slice_str("{"));
 	place_write(s->dir, "000001.ver", slice_str("old"));
 	place_write(s->dir, "000009.ver.tmp", slice_str("half"));
-	close_store(s);
+	setup_close_store(s);
 }
 
 /* The living memory is of another boot, or a copy's: all is read anew. */
 static void scene_recover(struct stage *s)
 {
 	make_usual(s);
-	reopen(s);
+	setup_reopen(s);
 	seal_logs(s, 1);
-	close_store(s);
+	setup_close_store(s);
 	die_writing(s, torn_put, ".wal", 60);
 	after_put(s, "k007", "new");
 }
@@ -499,16 +337,16 @@ static void scene_heal(struct stage *s)
 	char other[260];
 
 	make_usual(s);
-	reopen(s);
+	setup_reopen(s);
 	seal_logs(s, 1);
-	close_store(s);
+	setup_close_store(s);
 	snprintf(other, sizeof(other), "%s.copy", s->dir);
 	place_copy(s->dir, other);
 	place_remove(s->dir);
 	if (rename(other, s->dir) < 0)
-		die("rename: %s", strerror(errno));
-	reopen(s);
-	close_store(s);
+		setup_die("rename: %s", strerror(errno));
+	setup_reopen(s);
+	setup_close_store(s);
 	after_put(s, "k007", "new");
 }
 
@@ -619,7 +457,7 @@ const struct scene *scene_all(const char *plugins, size_t *n)
 		strategy = strdup(names[i] + strlen(PLUGIN_PREFIX));
 		name = malloc(strlen(names[i]) + 10);
 		if (!strategy || !name)
-			die("no memory");
+			setup_die("no memory");
 		*strchrnul(strategy, '.') = '\0';
 		sprintf(name, "compact-%s", strategy);
 		all[(*n)++] = (struct scene){

@@ -74,3 +74,17 @@ tables() {
   [ "$(lsm-scan --count)" -eq 5100 ]
   [ "$(lsm-get 7)" = 4 ]
 }
+
+@test "compact: without any plugin lsm-compact ends 78, and the others go on" {
+  mkdir none
+  chmod go-w none
+  lsm-put k v
+  lsm-flush
+  LSM_PLUGINS=$PWD/none run -78 --separate-stderr lsm-compact
+  one_message_of lsm-compact
+  export LSM_PLUGINS=$PWD/none
+  lsm-put k2 v2
+  [ "$(lsm-get k)" = v ]
+  lsm-flush
+  [ "$(lsm-scan --count)" -eq 2 ]
+}
