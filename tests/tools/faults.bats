@@ -1,0 +1,185 @@
+# faults.bats - what the kernel may refuse: documented status and message,
+# nothing lost, and work goes on when the fault is gone.
+
+load helper
+
+# inject EXPRESSION COMMAND...: under strace, one fault.
+inject() {
+  local what=$1
+  shift
+  strace -f -qq -o /dev/null -e trace="${what%%:*}" -e inject="$what" "$@"
+}
+
+needs_root() {
+  [ "$(id -u)" -eq 0 ] || skip "needs root to mount"
+}
+
+# Fill whatever is mounted at m with records until a put fails; acknowledged
+# keys are in `acked`.
+fill() {
+  local i
+  for i in {1..400}; do
+    head -c 20000 /dev/urandom | base64 -w0 > value
+    lsm-put -d m/d "k$i" - < value 2> message || return "$?"
+    cksum < value > "sum.$i"
+    echo "$i" >> acked
+  done
+}
+
+check_acked() {
+  local i
+  while read -r i; do
+    lsm-get -d m/d "k$i" | cksum | cmp - "sum.$i" || return
+  done < acked
+}
+
+full_disk() {
+  local status=0
+  lsm-init -d m/d write_buffer=256K table_bytes=256K
+  fill || status=$?
+  [ "$status" -eq 73 ]
+  [ "$(wc -l < message)" -eq 1 ]
+  grep -q 'No space left' message
+  check_acked
+  lsm-verify -q -d m/d
+  rm m/ballast
+  lsm-put -d m/d after fault
+  [ "$(lsm-get -d m/d after)" = fault ]
+  lsm-flush -d m/d
+  check_acked
+  lsm-verify -q -d m/d
+}
+
+@test "faults: a full tmpfs is status 73, nothing is lost, and work goes on" {
+  needs_root
+  mkdir m
+  mount -t tmpfs -o size=6m tmpfs m
+  head -c 2000000 /dev/zero > m/ballast
+  full_disk || { umount m; false; }
+  umount m
+}
+
+@test "faults: a full ext4 is status 73, nothing is lost, and work goes on" {
+  needs_root
+  mkdir m
+  truncate -s 8M image
+  mkfs.ext4 -q -F image
+  mount -o loop image m
+  head -c 2000000 /dev/zero > m/ballast
+  full_disk || { umount m; false; }
+  umount m
+}
+
+@test "faults: a failed fdatasync is status 74 and never acknowledged; then it heals" {
+  needs_strace
+  lsm-put before 1
+  run -74 --separate-stderr inject fdatasync:error=EIO:when=1 lsm-put doubt 1
+  one_message_of lsm-put
+  [[ $stderr == *fdatasync* ]]
+  lsm-put after 1
+  [ "$(lsm-get before)$(lsm-get after)" = 11 ]
+  # The log whose sync failed has become a table.
+  [ "$(files | grep -c sst)" -ge 1 ]
+  lsm-verify -q
+}
+
+@test "faults: a failed fsync of a table leaves the log in place, and a later flush works" {
+  needs_strace
+  lsm-put k v
+  run -74 inject fsync:error=EIO:when=2 lsm-flush
+  [ "$(lsm-get k)" = v ]
+  lsm-flush
+  [ "$(lsm-get k)" = v ]
+  lsm-verify -q --strict
+}
+
+@test "faults: out of descriptors is status 71, and nothing is lost" {
+  lsm-put k v
+  local n
+  for n in 5 6 7; do
+    run -71 --separate-stderr sh -c "ulimit -n $n; exec lsm-put k2 v2"
+    one_message_of lsm-put
+    run -71 sh -c "ulimit -n $n; exec lsm-get k"
+  done
+  [ "$(lsm-get k)" = v ]
+  lsm-put k2 v2
+  lsm-verify -q
+}
+
+@test "faults: a read-only mount can be read, and a write to it is status 77" {
+  needs_root
+  lsm-put a 1
+  lsm-put b 2
+  lsm-flush
+  lsm-put c 3
+  mkdir ro
+  mount --bind data ro
+  mount -o remount,bind,ro ro
+  got=$(lsm-scan -d ro) || true
+  one=$(lsm-get -d ro c) || true
+  status=0
+  lsm-put -d ro d 4 2> message || status=$?
+  lsm-verify -q -d ro || status=verify
+  umount ro
+  [ "$got" = $'a\t1\nb\t2\nc\t3' ]
+  [ "$one" = 3 ]
+  [ "$status" = 77 ]
+}
+
+# Fail call number N of name $1 with $2, for each N until the command succeeds
+# untouched; the status must be documented, and the store sound afterwards.
+every_call() {
+  local call=$1 error=$2 n status
+  shift 2
+  for n in {1..60}; do
+    rm -rf data
+    cp -a original data
+    status=0
+    inject "$call:error=$error:when=$n" "$@" > /dev/null 2> message || status=$?
+    case $status in
+    0 | 65 | 71 | 73 | 74 | 77) ;;
+    *) echo "$call $error $n: status $status: $(cat message)"; return 1 ;;
+    esac
+    [ "$status" -eq 0 ] || [ "$(wc -l < message)" -eq 1 ] ||
+      { echo "$call $error $n: $(cat message)"; return 1; }
+    [ "$(lsm-get old)" = 1 ] && lsm-put next 1 && lsm-flush &&
+      lsm-verify -q --strict ||
+      { echo "$call $error $n: not sound afterwards"; return 1; }
+    [ "$status" -ne 0 ] || [ -s message ] || [ "$n" -lt 12 ] || break
+  done
+}
+
+@test "faults: each call of a put and a flush failing once does no lasting harm" {
+  needs_strace
+  lsm-init write_buffer=4K
+  lsm-put old 1
+  mv data original
+  every_call pwrite64 ENOSPC lsm-put new 2
+  every_call pwrite64 EIO lsm-flush
+  every_call fsync EIO lsm-flush
+  every_call openat EMFILE lsm-flush
+  every_call renameat EIO lsm-flush
+  every_call fcntl ENOLCK lsm-put new 2
+}
+
+@test "faults: a copy of a live store gives right answers or 65" {
+  local i status
+  lsm-init write_buffer=16K table_bytes=16K
+  seq -f 'k%05g' 1 500 | sed 's/$/\tv/' | lsm-put
+  ( while [ ! -e stop ]; do
+      seq 1 300 | sed 's/.*/n&\tv/' | lsm-put; lsm-flush; lsm-compact
+    done ) > /dev/null 2>&1 3>&- &
+  for i in {1..15}; do
+    rm -rf copy
+    cp -a data copy 2> /dev/null || true
+    status=0
+    lsm-scan -d copy --prefix k > got 2> /dev/null || status=$?
+    case $status in
+    0) [ "$(wc -l < got)" -eq 500 ] || { touch stop; false; } ;;
+    65 | 66) ;;
+    *) echo "status $status"; touch stop; false ;;
+    esac
+  done
+  touch stop
+  wait
+}
