@@ -43,7 +43,7 @@ const struct option_spec option_specs[] = {
 	BYTES(level0_bytes, KIB(4), GIB(1024), MIB(256),
 	      "bytes in level 0 from which compaction is due"),
 	COUNT(level0_hard, 1, 1000, 12,
-	      "runs in level 0 at which writers wait for compaction"),
+	      "runs in level 0 at which compaction is overdue"),
 	COUNT(level_ratio, 2, 100, 10, "size of a level over the one above it"),
 	BYTES(table_bytes, KIB(4), GIB(4), MIB(64),
 	      "target size of a table in the upper levels"),
@@ -67,7 +67,7 @@ const struct option_spec option_specs[] = {
 	COUNT(queue_depth, 1, 1u << 20, 4096,
 	      "asynchronous operations that may be under way"),
 	WORD(maintenance, maintenance_words, MAINTENANCE_AUTO,
-	     "auto: writers start lsm-compact; cron: something else does"),
+	     "who is to run lsm-compact: auto (anyone) or cron; a hint"),
 	{ .name = NULL },
 };
 
