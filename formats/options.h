@@ -19,7 +19,7 @@ enum codec {
 };
 
 enum maintenance {
-	MAINTENANCE_AUTO = 0, /* writers start lsm-compact when it is needed */
+	MAINTENANCE_AUTO = 0, /* whoever finds it needed runs lsm-compact */
 	MAINTENANCE_CRON = 1, /* somebody else runs lsm-compact */
 };
 
