@@ -224,6 +224,8 @@ static int enter_locked(struct store *db, bool distrust,
 		if (r < 0)
 			return r;
 	}
+	memcpy(db->uuid, t.uuid, sizeof(db->uuid));
+	db->uuid_known = true;
 	r = lock_alive_share(&db->lock, err);
 	return r < 0 ? r : 1;
 }
