@@ -20,8 +20,8 @@ publish_before_append  kill put
 no_tail_repair         kill put-over-torn-tail
 state_before_lock      pairs put/flush
 pins_ignored           pairs scan/compact
-no_fdatasync           power -n 60 -r 2 -m 1
-no_dir_fsync           power -n 60 -r 2 -m 1
+no_fdatasync           power -n 20 -r 0 -m 1
+no_dir_fsync           power -n 20 -r 0 -m 1
 '
 
 base=/dev/shm
@@ -46,11 +46,19 @@ build() {
 		{ sed 's/^/# /' "$dir/log" && return 1; }
 }
 
+# The harness passes when nothing is planted; asked once of each.
+declare -A passed
+passes() {
+	local all="$*"
+	[ -n "${passed[$all]:-}" ] && return
+	"$BUILD/tests/crash/$1" "${@:2}" >/dev/null 2>&1 && passed[$all]=1
+}
+
 # The harness passes without the bug, and fails on it, by its verdict.
 caught() {
 	local bug=$1 harness=$2 out=$LSM_CRASH_TMP/$1.out
 	shift 2
-	"$BUILD/tests/crash/$harness" "$@" >"$out" 2>&1 || {
+	passes "$harness" "$@" || {
 		echo "# $harness $* fails without $bug"
 		return 1
 	}
