@@ -72,6 +72,14 @@ static int open_file(const struct place *p, int dirfd, int *fd)
 	return 0;
 }
 
+static bool in_bounds(const struct lsm_option *o, uint64_t v)
+{
+	if (o->type == LSM_SIGNED)
+		return (int64_t)o->min <= (int64_t)v &&
+		       (int64_t)v <= (int64_t)o->max;
+	return o->min <= v && v <= o->max;
+}
+
 static bool option_ok(const struct lsm_option *o)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyz";
@@ -79,8 +87,8 @@ static bool option_ok(const struct lsm_option *o)
 
 	return o->name && o->name[0] && strchr(first, o->name[0]) &&
 	       strspn(o->name, rest) == strlen(o->name) &&
-	       strlen(o->name) < 64 && o->type <= LSM_BYTES &&
-	       o->min <= o->def && o->def <= o->max;
+	       strlen(o->name) < 64 && o->type <= LSM_SIGNED &&
+	       in_bounds(o, o->def);
 }
 
 /* Nothing behind `size` is looked at before `size` is right. */
@@ -158,24 +166,69 @@ void plugin_close(struct plugin *p)
 
 /* ---- options ---- */
 
-static bool parse_value(const char *text, bool units, uint64_t *v)
-{
-	static const char unit[] = "KMG";
-	const char *p = text, *u;
-	unsigned shift = 0;
+/* What may follow a number, and what it is worth. */
+struct unit {
+	char letter;
+	uint64_t factor;
+};
 
+static const struct unit byte_units[] = {
+	{ 'K', UINT64_C(1) << 10 },
+	{ 'M', UINT64_C(1) << 20 },
+	{ 'G', UINT64_C(1) << 30 },
+	{ '\0', 1 },
+};
+
+static const struct unit time_units[] = {
+	{ 's', 1 },	{ 'm', 60 },	    { 'h', 3600 },
+	{ 'd', 86400 }, { 'w', 7 * 86400 }, { '\0', 1 },
+};
+
+static const struct unit no_units[] = { { '\0', 1 } };
+
+static const struct unit *units_of(uint32_t type)
+{
+	return type == LSM_BYTES     ? byte_units
+	       : type == LSM_SECONDS ? time_units
+				     : no_units;
+}
+
+static bool parse_value(const char *text, uint32_t type, uint64_t *v)
+{
+	bool minus = type == LSM_SIGNED && *text == '-';
+	const struct unit *u = units_of(type);
+	const char *p = text + minus;
+
+	if (*p < '0' || *p > '9')
+		return false;
 	for (*v = 0; *p >= '0' && *p <= '9'; p++)
 		if (__builtin_mul_overflow(*v, UINT64_C(10), v) ||
 		    __builtin_add_overflow(*v, (uint64_t)(*p - '0'), v))
 			return false;
-	if (p == text)
+	while (u->letter && u->letter != *p)
+		u++;
+	if (p[u->letter != '\0'] || __builtin_mul_overflow(*v, u->factor, v) ||
+	    (type == LSM_SIGNED && *v > INT64_MAX))
 		return false;
-	if (units && *p && (u = strchr(unit, *p))) {
-		shift = 10 * (unsigned)(u - unit + 1);
-		p++;
-	}
-	return *p == '\0' &&
-	       !__builtin_mul_overflow(*v, UINT64_C(1) << shift, v);
+	if (minus)
+		*v = -*v;
+	return true;
+}
+
+static int fail_bounds(const struct lsm_strategy *s, const struct lsm_option *o,
+		       struct store_error *err)
+{
+	if (o->type == LSM_SIGNED)
+		return store_fail(err, STORE_ECONFIG,
+				  "strategy %s: option %s: a number from "
+				  "%" PRId64 " to %" PRId64,
+				  s->name, o->name, (int64_t)o->min,
+				  (int64_t)o->max);
+	return store_fail(err, STORE_ECONFIG,
+			  "strategy %s: option %s: a number from %" PRIu64
+			  " to %" PRIu64 "%s",
+			  s->name, o->name, o->min, o->max,
+			  o->type == LSM_SECONDS ? " seconds" : "");
 }
 
 static int apply(const struct lsm_strategy *s, const struct setting *setting,
@@ -187,12 +240,9 @@ static int apply(const struct lsm_strategy *s, const struct setting *setting,
 
 		if (strcmp(o->name, setting->name))
 			continue;
-		if (!parse_value(setting->value, o->type == LSM_BYTES, &v) ||
-		    v < o->min || v > o->max)
-			return store_fail(err, STORE_ECONFIG,
-					  "strategy %s: option %s: a number "
-					  "from %" PRIu64 " to %" PRIu64,
-					  s->name, o->name, o->min, o->max);
+		if (!parse_value(setting->value, o->type, &v) ||
+		    !in_bounds(o, v))
+			return fail_bounds(s, o, err);
 		values[i] = v;
 		return 0;
 	}

@@ -186,6 +186,8 @@ int survey_make(struct survey *s, const struct manifest *m,
 	v->table_bytes_max = m->options.table_bytes_max;
 	v->job_bytes = m->options.job_bytes;
 	v->options = facts->options;
+	v->log_bytes = facts->log_bytes;
+	v->log_created_ms = facts->log_created_ms;
 	v->now_ms = facts->now_ms;
 	v->free_disk = facts->free_disk;
 	v->oldest_pin = facts->oldest_pin;

@@ -13,8 +13,9 @@
 /* What a manifest does not tell. */
 struct survey_facts {
 	uint64_t now_ms;
-	uint64_t free_disk;  /* UINT64_MAX: unknown */
-	uint64_t oldest_pin; /* UINT64_MAX: none */
+	uint64_t free_disk;		    /* UINT64_MAX: unknown */
+	uint64_t oldest_pin;		    /* UINT64_MAX: none */
+	uint64_t log_bytes, log_created_ms; /* of the memtable */
 	enum lsm_trigger trigger;
 	const uint64_t *options; /* of the strategy */
 	const uint64_t *claimed; /* tables in jobs under way */

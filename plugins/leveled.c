@@ -13,8 +13,6 @@
  */
 #include "plugins/strategy.h"
 
-#include <string.h>
-
 /* A store this small needs no further levels. */
 #define SMALL_LEVEL (UINT64_C(1) << 20)
 /*
@@ -40,19 +38,6 @@ struct leveled {
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
-}
-
-static int key_cmp(struct lsm_key a, struct lsm_key b)
-{
-	int r = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
-
-	return r ? r : (a.len > b.len) - (a.len < b.len);
-}
-
-static bool overlap(const struct lsm_table *a, const struct lsm_table *b)
-{
-	return key_cmp(a->smallest, b->largest) <= 0 &&
-	       key_cmp(b->smallest, a->largest) <= 0;
 }
 
 static uint64_t level_bytes(const struct lsm_view *v, size_t level)
@@ -131,7 +116,7 @@ static bool job_touches(const struct leveled *l, size_t n, size_t index)
 	const struct lsm_table *t = l->v->tables;
 
 	for (size_t i = 0; i < n; i++)
-		if (overlap(&t[l->v->scratch[i]], &t[index]))
+		if (lsm_overlap(&t[l->v->scratch[i]], &t[index]))
 			return true;
 	return false;
 }
@@ -175,14 +160,14 @@ static void add_small_beside(struct leveled *l, size_t level)
 	for (size_t i = 1; i < l->n; i++) {
 		const struct lsm_table *x = &in[l->v->scratch[i]];
 
-		if (key_cmp(x->smallest, low) < 0)
+		if (lsm_key_cmp(x->smallest, low) < 0)
 			low = x->smallest;
-		if (key_cmp(x->largest, high) > 0)
+		if (lsm_key_cmp(x->largest, high) > 0)
 			high = x->largest;
 	}
-	while (begin < run.n && key_cmp(t[begin].largest, low) < 0)
+	while (begin < run.n && lsm_key_cmp(t[begin].largest, low) < 0)
 		begin++;
-	while (end > begin && key_cmp(t[end - 1].smallest, high) > 0)
+	while (end > begin && lsm_key_cmp(t[end - 1].smallest, high) > 0)
 		end--;
 	job_add_small(l, run, begin, end, table_target(l, level, l->bytes));
 }
@@ -335,12 +320,12 @@ static void below_advance(const struct lsm_view *v, struct lsm_run run,
 	const struct lsm_table *o = v->tables + run.first;
 
 	while (b->begin < run.n &&
-	       key_cmp(o[b->begin].largest, t->smallest) < 0)
+	       lsm_key_cmp(o[b->begin].largest, t->smallest) < 0)
 		b->begin++;
 	b->bytes = 0;
 	b->claimed = false;
 	for (b->end = b->begin;
-	     b->end < run.n && key_cmp(o[b->end].smallest, t->largest) <= 0;
+	     b->end < run.n && lsm_key_cmp(o[b->end].smallest, t->largest) <= 0;
 	     b->end++) {
 		b->bytes += o[b->end].bytes;
 		b->claimed |= o[b->end].claimed;

@@ -18,9 +18,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Raised whenever a struct or a meaning in this file changes. */
-#define LSM_STRATEGY_ABI 1u
+#define LSM_STRATEGY_ABI 2u
 
 /* ---- what a strategy sees ---- */
 
@@ -84,6 +85,12 @@ struct lsm_view {
 	uint64_t job_bytes; /* what one job should read at most */
 
 	const uint64_t *options; /* the strategy's own, in its order */
+	/*
+	 * The memtable, which is older than no table: bytes in its logs, 0
+	 * when they are empty; when the oldest of them was made.
+	 */
+	uint64_t log_bytes, log_created_ms;
+
 	uint64_t now_ms;
 	uint64_t free_disk;  /* bytes; UINT64_MAX when unknown */
 	uint64_t oldest_pin; /* oldest generation a reader depends on, or
@@ -101,6 +108,7 @@ enum lsm_kind {
 	LSM_MERGE = 1, /* read the inputs, write new tables */
 	LSM_MOVE = 2,  /* the inputs change their level, unread */
 	LSM_DROP = 3,  /* the inputs go, with all they hold */
+	LSM_FLUSH = 4, /* the memtable becomes tables; no inputs, no output */
 };
 
 #define LSM_NEW_RUN UINT32_MAX
@@ -136,7 +144,9 @@ typedef bool lsm_emit(void *ctx, const struct lsm_job *job);
 
 enum lsm_option_type {
 	LSM_COUNT = 0,
-	LSM_BYTES = 1, /* its text may end in K, M, G */
+	LSM_BYTES = 1,	 /* its text may end in K, M, G */
+	LSM_SECONDS = 2, /* its text may end in s, m, h, d, w */
+	LSM_SIGNED = 3,	 /* an int64_t, like its def, min and max */
 };
 
 struct lsm_option {
@@ -182,6 +192,22 @@ struct lsm_strategy {
 		     const struct lsm_budget *budget, lsm_emit *emit,
 		     void *ctx);
 };
+
+/* ---- what most of them need ---- */
+
+static inline int lsm_key_cmp(struct lsm_key a, struct lsm_key b)
+{
+	int r = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+
+	return r ? r : (a.len > b.len) - (a.len < b.len);
+}
+
+static inline bool lsm_overlap(const struct lsm_table *a,
+			       const struct lsm_table *b)
+{
+	return lsm_key_cmp(a->smallest, b->largest) <= 0 &&
+	       lsm_key_cmp(b->smallest, a->largest) <= 0;
+}
 
 /* A plugin's only export. */
 __attribute__((

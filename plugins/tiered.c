@@ -10,8 +10,6 @@
  */
 #include "plugins/strategy.h"
 
-#include <string.h>
-
 enum {
 	MIN_RUNS,
 	MAX_SPACE_PERCENT,
@@ -33,13 +31,6 @@ static const struct lsm_option options[] = {
 				.help = "newer runs, in percent of the oldest, "
 					"above which all are merged" },
 };
-
-static int key_cmp(struct lsm_key a, struct lsm_key b)
-{
-	int r = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
-
-	return r ? r : (a.len > b.len) - (a.len < b.len);
-}
 
 /* How many runs a level may come to; writers slow down at level0_runs. */
 static size_t limit(const struct lsm_view *v, size_t level)
@@ -87,9 +78,9 @@ static bool runs_disjoint(const struct lsm_view *v, const struct lsm_run *a,
 	const struct lsm_table *y = v->tables + b->first;
 
 	for (size_t i = 0, j = 0; i < a->n && j < b->n;) {
-		if (key_cmp(x[i].largest, y[j].smallest) < 0)
+		if (lsm_key_cmp(x[i].largest, y[j].smallest) < 0)
 			i++;
-		else if (key_cmp(y[j].largest, x[i].smallest) < 0)
+		else if (lsm_key_cmp(y[j].largest, x[i].smallest) < 0)
 			j++;
 		else
 			return false;
