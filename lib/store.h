@@ -35,6 +35,8 @@
 #include "formats/bytes.h"
 #include "formats/error.h"
 
+#include <signal.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -247,9 +249,36 @@ STORE_API int store_flush(struct store *db, struct store_error *err);
 /* Would store_flush() write a table?  1 or 0. */
 STORE_API int store_flush_is_needed(struct store *db, struct store_error *err);
 
+/* How far a compaction has come; bytes are of its jobs' input. */
+struct store_progress {
+	uint64_t bytes_done, bytes_total; /* the total grows with each plan */
+	uint64_t jobs_done;
+	const char *what; /* why the job under way is done; valid in the call */
+};
+
 struct store_compact_config {
 	const char *strategy; /* this run only; NULL: the store's */
 	int all; /* until the strategy plans nothing and one run is left */
+	/*
+	 * With a length in either: nothing but this: the tables that touch
+	 * [from, to) are merged into the deepest level.  Length 0: open.
+	 */
+	struct slice from, to;
+	uint64_t max_bytes; /* input that jobs may read; 0: no limit */
+	uint64_t rate;	    /* bytes written a second; 0: no limit */
+	uint64_t until_ms;  /* Unix time at which to end; 0: none */
+	unsigned workers;   /* threads; 0 or 1: the caller's alone */
+	/*
+	 * When it becomes nonzero: end at the next table boundary and keep
+	 * what is finished.  May be NULL; a signal handler may set it.
+	 */
+	const volatile sig_atomic_t *stop;
+	/*
+	 * Called now and then, about ten times a second and at the end of a
+	 * job, by one thread at a time; no lock is held.  May be NULL.
+	 */
+	void (*progress)(void *ctx, const struct store_progress *p);
+	void *progress_ctx;
 };
 
 struct store_compact_result {
@@ -258,12 +287,18 @@ struct store_compact_result {
 	uint64_t bytes_in, bytes_out;
 	uint64_t dropped; /* entries: overwritten, deleted or expired */
 	uint64_t busy;	  /* jobs left to another process */
+	int stopped;	  /* stop, time or budget ended it; work was left */
 };
 
 /*
  * One round of compaction: ask the strategy for jobs and carry them out.
- * `result` may be NULL.
+ * `result` may be NULL.  Outputs are installed piece by piece, so a run that
+ * is stopped, by a limit or by a signal, keeps what it has done; it returns 0
+ * and says `stopped`.  With `jobs` 0 and `busy` above it, nothing was done
+ * because other processes are doing it.
  *   STORE_ECONFIG  unknown or refused strategy, or a refused plan
+ *   STORE_EINVAL   `from` is not below `to`
+ *   STORE_ENOSPACE the disk is too full for even one piece of a job
  */
 STORE_API int store_compact(struct store *db,
 			    const struct store_compact_config *config,
