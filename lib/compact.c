@@ -250,3 +250,29 @@ int store_compact(struct store *db, const struct store_compact_config *config,
 	buf_free(&c.claimed);
 	return r < 0 ? r : 0;
 }
+
+int store_compact_need(struct store *db, const char *strategy,
+		       struct store_need *need, struct store_error *err)
+{
+	const struct lsm_budget one = { 1, UINT64_MAX };
+	struct compaction c = { .db = db, .plugin = PLUGIN_INIT };
+	struct outlook o = OUTLOOK_INIT;
+	struct plan plan = PLAN_INIT;
+	int r = load_strategy(&c, strategy, err);
+
+	*need = (struct store_need){ .bytes = 0 };
+	if (r == 0)
+		r = outlook_read(&o, &c, err);
+	if (r == 0) {
+		r = plan_make(&plan, c.plugin.strategy, &o.s, &o.m.options,
+			      &one, err);
+		need->bytes = c.plugin.strategy->need(&o.s.view);
+	}
+	if (r == 0 && plan.n)
+		memcpy(need->why, plan.jobs[0].why, sizeof(need->why));
+	plan_release(&plan);
+	outlook_release(&o);
+	plugin_close(&c.plugin);
+	buf_free(&c.claimed);
+	return r < 0 ? r : need->bytes > 0;
+}

@@ -305,6 +305,20 @@ STORE_API int store_compact(struct store *db,
 			    struct store_compact_result *result,
 			    struct store_error *err);
 
+struct store_need {
+	uint64_t bytes; /* that compaction would read by and by, roughly */
+	char why[64];	/* what comes first, in words; "" when it is under way */
+};
+
+/*
+ * Is compaction due, by the store's strategy or (not NULL) another?  1 or 0,
+ * and *need.  A handle that only reads will do.
+ *   STORE_ECONFIG  as store_compact()
+ */
+STORE_API int store_compact_need(struct store *db, const char *strategy,
+				 struct store_need *need,
+				 struct store_error *err);
+
 struct store_stat {
 	/* the store */
 	uint64_t generation;
