@@ -1,22 +1,44 @@
-#include "bin/tool.h"
+#include "bin/limits.h"
+#include "bin/progress.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 enum {
 	OPT_ALL = 256,
+	OPT_FROM,
+	OPT_IS_NEEDED,
+	OPT_MAX_BYTES,
+	OPT_PROGRESS,
+	OPT_RATE,
 	OPT_STRATEGY,
+	OPT_TO,
+	OPT_UNTIL,
 };
 
+#define MAX_WORKERS 64
+
 static const char *const synopsis[] = {
-	"[-qv] [-d DIR] [--all] [--strategy NAME] [--no-wait] "
+	"[-qvx] [-d DIR] [--all] [--from KEY] [--to KEY] [-j N] "
+	"[--strategy NAME] [--until HH:MM] [--max-bytes N] [--rate N] "
+	"[--progress jsonl] [--no-wait] [--timeout SECONDS]",
+	"--is-needed [-qv] [-d DIR] [--strategy NAME] [--no-wait] "
 	"[--timeout SECONDS]",
 	NULL,
 };
 
 static const struct tool_option options[] = {
 	{ "all", OPT_ALL, NULL, "until one run is left" },
+	{ "from", OPT_FROM, "KEY", "only what holds keys from this one on" },
+	{ "to", OPT_TO, "KEY", "and below this one: into the last level" },
+	{ "jobs", 'j', "N", "N at a time" },
 	{ "strategy", OPT_STRATEGY, "NAME", "this strategy, this run only" },
+	{ "is-needed", OPT_IS_NEEDED, NULL,
+	  "status 0 if work waits, 1 if not" },
+	{ "until", OPT_UNTIL, "HH:MM", "end at this time of day" },
+	{ "max-bytes", OPT_MAX_BYTES, "N", "read at most so many bytes" },
+	{ "rate", OPT_RATE, "N", "write at most so many bytes a second" },
+	{ "progress", OPT_PROGRESS, "jsonl", "JSON on stderr while it works" },
 	{ "verbose", 'v', NULL, "print one line on what was done" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -26,7 +48,7 @@ static const struct tool_spec spec = {
 	.summary = "Merge tables as the store's strategy plans it: one round.",
 	.synopsis = synopsis,
 	.options = options,
-	.has = TOOL_WAITS,
+	.has = TOOL_WAITS | TOOL_HEX,
 };
 
 static int print_result(const struct tool *t,
@@ -39,41 +61,132 @@ static int print_result(const struct tool *t,
 	snprintf(line, sizeof(line),
 		 "jobs=%" PRIu64 " tables_in=%" PRIu64 " tables_out=%" PRIu64
 		 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " dropped=%" PRIu64
-		 " busy=%" PRIu64 "\n",
+		 " busy=%" PRIu64 " stopped=%d\n",
 		 c->jobs, c->tables_in, c->tables_out, c->bytes_in,
-		 c->bytes_out, c->dropped, c->busy);
+		 c->bytes_out, c->dropped, c->busy, c->stopped);
 	r = tool_write(1, line, strlen(line), err);
 	return r < 0 ? r : tool_close_stdout(t, err);
+}
+
+struct request {
+	struct store_compact_config config;
+	char *from, *to;
+	bool is_needed, jsonl, verbose;
+};
+
+static void take_option(struct tool *t, struct request *q, int c)
+{
+	struct store_compact_config *config = &q->config;
+
+	switch (c) {
+	case OPT_ALL:
+		config->all = 1;
+		break;
+	case OPT_FROM:
+		q->from = t->value;
+		break;
+	case OPT_TO:
+		q->to = t->value;
+		break;
+	case 'j':
+		config->workers = (unsigned)tool_number(t, "jobs", t->value, 1,
+							MAX_WORKERS);
+		break;
+	case OPT_STRATEGY:
+		config->strategy = t->value;
+		break;
+	case OPT_IS_NEEDED:
+		q->is_needed = true;
+		break;
+	case OPT_UNTIL:
+		config->until_ms = limits_until(t, t->value);
+		break;
+	case OPT_MAX_BYTES:
+		config->max_bytes = tool_size(t, "max-bytes", t->value);
+		break;
+	case OPT_RATE:
+		config->rate = tool_size(t, "rate", t->value);
+		break;
+	case OPT_PROGRESS:
+		if (strcmp(t->value, "jsonl"))
+			tool_usage(t, "--progress: only jsonl: %s", t->value);
+		q->jsonl = true;
+		break;
+	default:
+		q->verbose = true;
+	}
+}
+
+/* One line: status 0 says that work waits, 1 that none does. */
+static int tell_need(const struct tool *t, struct store *db,
+		     const struct request *q, struct store_error *err)
+{
+	struct store_need need;
+	char line[160];
+	int w, r = store_compact_need(db, q->config.strategy, &need, err);
+
+	if (r < 0 || !q->verbose)
+		return r < 0 ? r : !r;
+	snprintf(line, sizeof(line), "need=%" PRIu64 " why=\"%s\"\n",
+		 need.bytes, need.why);
+	w = tool_write(1, line, strlen(line), err);
+	if (w == 0)
+		w = tool_close_stdout(t, err);
+	return w < 0 ? w : !r;
+}
+
+/* Nothing done, for others are at all of it. */
+static int fail_busy(const struct tool *t, struct store_error *err)
+{
+	return store_fail(err, STORE_EBUSY,
+			  "%s: other processes are at all that is due", t->dir);
+}
+
+static int compact(const struct tool *t, struct store *db, struct request *q,
+		   struct store_error *err)
+{
+	struct store_compact_result result = { .jobs = 0 };
+	struct progress progress;
+	int r;
+
+	progress_start(&progress, t, q->jsonl);
+	q->config.stop = limits_catch_signals();
+	q->config.progress = progress_tell;
+	q->config.progress_ctx = &progress;
+	r = store_compact(db, &q->config, &result, err);
+	progress_end(&progress);
+	if (r < 0)
+		return r;
+	tool_warn(t, db);
+	if (q->verbose && (r = print_result(t, &result, err)) < 0)
+		return r;
+	return !result.jobs && result.busy ? fail_busy(t, err) : 0;
 }
 
 int main(int argc, char **argv)
 {
 	struct store_error err = STORE_ERROR_INIT;
-	struct store_compact_config config = { .strategy = NULL };
-	struct store_compact_result result = { .jobs = 0 };
+	struct request q = { .is_needed = false };
 	struct store *db = NULL;
-	bool verbose = false;
 	struct tool t;
 	int c, r;
 
 	tool_start(&t, &spec, argc, argv);
-	while ((c = tool_option(&t)) != -1) {
-		if (c == OPT_ALL)
-			config.all = 1;
-		else if (c == OPT_STRATEGY)
-			config.strategy = t.value;
-		else
-			verbose = true;
-	}
+	while ((c = tool_option(&t)) != -1)
+		take_option(&t, &q, c);
 	if (t.argc)
 		tool_usage(&t, "takes no operands");
-	if ((r = tool_open(&t, &db, STORE_WRITE, &err)) >= 0 &&
-	    (r = store_compact(db, &config, &result, &err)) >= 0) {
-		tool_warn(&t, db);
-		r = 0;
-	}
+	/* Now -x is known, wherever it stood. */
+	if (q.from)
+		q.config.from = tool_key(&t, q.from);
+	if (q.to)
+		q.config.to = tool_key(&t, q.to);
+	if (q.is_needed && (r = tool_open(&t, &db, STORE_READ, &err)) >= 0)
+		r = tell_need(&t, db, &q, &err);
+	else if (!q.is_needed &&
+		 (r = tool_open(&t, &db, STORE_WRITE, &err)) >= 0)
+		r = compact(&t, db, &q, &err);
 	store_close(db);
-	if (r >= 0 && verbose)
-		r = print_result(&t, &result, &err);
+	limits_die_of_interrupt();
 	return tool_status(&t, r, &err);
 }

@@ -216,6 +216,23 @@ uint64_t tool_number(const struct tool *t, const char *option, const char *s,
 	return v;
 }
 
+uint64_t tool_size(const struct tool *t, const char *option, const char *s)
+{
+	static const char units[] = "KMG";
+	size_t n = strlen(s);
+	const char *unit = n ? strchr(units, s[n - 1]) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	char digits[24];
+
+	if (n >= sizeof(digits))
+		tool_usage(t, "--%s: not a number of bytes: %s", option, s);
+	memcpy(digits, s, n + 1);
+	if (unit)
+		digits[n - 1] = '\0';
+	return tool_number(t, option, digits, 1, UINT64_MAX >> 11 >> shift)
+	       << shift;
+}
+
 enum store_sync tool_sync(const struct tool *t, const char *mode)
 {
 	if (!strcmp(mode, "none"))

@@ -111,6 +111,9 @@ struct slice tool_key(const struct tool *t, char *s);
 uint64_t tool_number(const struct tool *t, const char *option, const char *s,
 		     uint64_t min, uint64_t max);
 
+/* The same for bytes: K, M or G (powers of 1024) may follow; at least 1. */
+uint64_t tool_size(const struct tool *t, const char *option, const char *s);
+
 /* --sync=MODE. */
 enum store_sync tool_sync(const struct tool *t, const char *mode);
 
