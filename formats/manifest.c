@@ -103,7 +103,7 @@ static int no_log(uint64_t number, struct store_error *err)
 			  number);
 }
 
-int manifest_add_log(struct manifest *m, uint64_t number,
+int manifest_add_log(struct manifest *m, uint64_t number, uint64_t created_ms,
 		     struct store_error *err)
 {
 	struct log_meta *logs;
@@ -112,7 +112,8 @@ int manifest_add_log(struct manifest *m, uint64_t number,
 	if (!logs)
 		return store_nomem(err);
 	m->logs = logs;
-	logs[m->n_logs++] = (struct log_meta){ .number = number };
+	logs[m->n_logs++] =
+		(struct log_meta){ .number = number, .created_ms = created_ms };
 	return 0;
 }
 
@@ -204,6 +205,13 @@ bool manifest_names(const struct manifest *m, uint64_t number)
 	       manifest_find_table(m, number, &level, &run, &index);
 }
 
+static int no_table(uint64_t number, struct store_error *err)
+{
+	return store_fail(err, STORE_EBUG,
+			  "edit of a manifest: table %" PRIu64 " is not in it",
+			  number);
+}
+
 int manifest_remove_table(struct manifest *m, uint64_t number,
 			  struct store_error *err)
 {
@@ -212,15 +220,27 @@ int manifest_remove_table(struct manifest *m, uint64_t number,
 	int r;
 
 	if (!manifest_find_table(m, number, &level, &run, &index))
-		return store_fail(err, STORE_EBUG,
-				  "edit of a manifest: table %" PRIu64
-				  " is not in it",
-				  number);
+		return no_table(number, err);
 	if ((r = drop(m, number, err)) < 0)
 		return r;
 	at = &m->levels[level].runs[run];
 	table_meta_release(&at->tables[index]);
 	array_close(at->tables, at->n--, index, sizeof(*at->tables));
+	return 0;
+}
+
+int manifest_trim_table(struct manifest *m, uint64_t number, struct slice from,
+			struct store_error *err)
+{
+	size_t level, run, index;
+	struct table_meta *t;
+
+	if (!manifest_find_table(m, number, &level, &run, &index))
+		return no_table(number, err);
+	t = &m->levels[level].runs[run].tables[index];
+	if (buf_assign(&t->smallest, from) < 0)
+		return store_nomem(err);
+	t->trimmed = true;
 	return 0;
 }
 

@@ -34,7 +34,14 @@ struct table_meta {
 	uint64_t oldest_tombstone_ms; /* creation time; 0 when none */
 	uint64_t created_ms;	      /* Unix time */
 	uint64_t checksum;	      /* XXH3-64 over the whole file */
-	struct buf smallest, largest; /* keys, owned */
+	/*
+	 * Keys, owned.  Of a trimmed table `smallest` is a bound, raised by a
+	 * merge that has written what lies below it elsewhere: the file holds
+	 * more, and what it holds below the bound is not part of the store.
+	 * Its counts are of the whole file.
+	 */
+	struct buf smallest, largest;
+	bool trimmed;
 };
 
 struct run {
@@ -50,8 +57,9 @@ struct level {
 struct log_meta {
 	uint64_t number;
 	bool sealed;
-	uint64_t length;   /* sealed: bytes, header included */
-	uint64_t checksum; /* sealed: of its last batch (chained) */
+	uint64_t created_ms; /* Unix time */
+	uint64_t length;     /* sealed: bytes, header included */
+	uint64_t checksum;   /* sealed: of its last batch (chained) */
 };
 
 struct dropped {
@@ -126,7 +134,7 @@ int manifest_check(const struct manifest *m, const char *dir, const char *name,
  * remove is not there; none checks invariants, so edit first, then
  * manifest_check().  A removed file joins `dropped` with last = generation.
  */
-int manifest_add_log(struct manifest *m, uint64_t number,
+int manifest_add_log(struct manifest *m, uint64_t number, uint64_t created_ms,
 		     struct store_error *err);
 int manifest_seal_log(struct manifest *m, uint64_t number, uint64_t length,
 		      uint64_t checksum, struct store_error *err);
@@ -134,6 +142,12 @@ int manifest_remove_log(struct manifest *m, uint64_t number,
 			struct store_error *err);
 int manifest_remove_table(struct manifest *m, uint64_t number,
 			  struct store_error *err);
+/*
+ * Of table `number` only what is at or above `from` still counts; `from` is
+ * above its smallest key and not above its largest.
+ */
+int manifest_trim_table(struct manifest *m, uint64_t number, struct slice from,
+			struct store_error *err);
 /*
  * Put a run of `n` tables (metas copied) into `level`, placed by age among
  * the runs there: before the first run whose age_last is smaller.  n == 0 does

@@ -91,7 +91,7 @@ static int check_logs(const struct check *c)
 				      "log %" PRIu64 " is active but not "
 				      "the last",
 				      log->number);
-		if (!count_ok(log->length) ||
+		if (!count_ok(log->length) || !count_ok(log->created_ms) ||
 		    (!log->sealed && (log->length || log->checksum)))
 			return broken(c, "log %" PRIu64 ": bad length",
 				      log->number);

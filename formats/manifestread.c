@@ -148,13 +148,14 @@ static int read_strategy(const struct jsonread *rd, struct manifest *m,
 
 static int read_log(const struct jsonread *rd, json_t *o, struct log_meta *log)
 {
-	static const char *const names[] = { "number", "sealed", "length",
-					     "checksum", NULL };
+	static const char *const names[] = { "number", "sealed",   "created_ms",
+					     "length", "checksum", NULL };
 	json_t *sealed = json_object_get(o, "sealed");
 	int r;
 
 	if ((r = jsonread_only(rd, o, names)) < 0 ||
-	    (r = jsonread_count(rd, o, "number", &log->number)) < 0)
+	    (r = jsonread_count(rd, o, "number", &log->number)) < 0 ||
+	    (r = jsonread_count(rd, o, "created_ms", &log->created_ms)) < 0)
 		return r;
 	if (!json_is_boolean(sealed))
 		return jsonread_bad(rd, "\"sealed\" is neither true nor false");
@@ -237,8 +238,9 @@ static int read_table(const struct jsonread *rd, json_t *o,
 		"bytes",       "entries",   "tombstones",
 		"created_ms",  "checksum",  "oldest_tombstone_ms",
 		"smallest",    "largest",   "smallest_hex",
-		"largest_hex", NULL
+		"largest_hex", "trimmed",   NULL
 	};
+	json_t *trimmed = json_object_get(o, "trimmed");
 	int r;
 
 	if ((r = jsonread_only(rd, o, names)) < 0 ||
@@ -256,6 +258,10 @@ static int read_table(const struct jsonread *rd, json_t *o,
 		    0 ||
 	    (r = read_key(rd, o, "largest", "largest_hex", &t->largest)) < 0)
 		return r;
+	/* there when it is true, else not */
+	if (trimmed && !json_is_true(trimmed))
+		return jsonread_bad(rd, "\"trimmed\" is not true");
+	t->trimmed = trimmed;
 	return 0;
 }
 

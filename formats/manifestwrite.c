@@ -119,16 +119,17 @@ static int put_logs(struct buf *out, const struct manifest *m)
 		return -1;
 	for (size_t i = 0; i < m->n_logs; i++) {
 		const struct log_meta *l = &m->logs[i];
-		json_t *o =
-			json_pack("{s:I,s:b}", "number", (json_int_t)l->number,
-				  "sealed", (int)l->sealed);
+		json_t *o = json_pack("{s:I,s:b,s:I}", "number",
+				      (json_int_t)l->number, "sealed",
+				      (int)l->sealed, "created_ms",
+				      (json_int_t)l->created_ms);
 
 		if (o && l->sealed)
 			(void)(json_object_set_new(o, "length",
 						   count(l->length)) ||
 			       json_object_set_new(o, "checksum",
 						   pattern(l->checksum)));
-		if (o && l->sealed && json_object_size(o) != 4) {
+		if (o && l->sealed && json_object_size(o) != 5) {
 			json_decref(o);
 			return -1;
 		}
@@ -168,8 +169,10 @@ static json_t *table_json(const struct table_meta *t)
 		(json_int_t)t->oldest_tombstone_ms, "created_ms",
 		(json_int_t)t->created_ms, "checksum", pattern(t->checksum));
 
-	if (o && (set_key(o, "smallest", "smallest_hex", &t->smallest) ||
-		  set_key(o, "largest", "largest_hex", &t->largest))) {
+	if (o &&
+	    (set_key(o, "smallest", "smallest_hex", &t->smallest) ||
+	     set_key(o, "largest", "largest_hex", &t->largest) ||
+	     (t->trimmed && json_object_set_new(o, "trimmed", json_true())))) {
 		json_decref(o);
 		o = NULL;
 	}

@@ -7,6 +7,8 @@
 void table_props_release(struct table_props *p)
 {
 	free(p->replaces);
+	free(p->trims);
+	buf_free(&p->trims_below);
 	buf_free(&p->smallest);
 	buf_free(&p->largest);
 	*p = TABLE_PROPS_INIT;
@@ -86,13 +88,15 @@ static json_t *to_json(const struct table_props *p)
 	};
 
 	return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I"
-			 " s:o s:o s:o s:o}",
+			 " s:o s:o s:o s:o s:o s:o}",
 			 "age_first", v[0], "age_last", v[1], "created_ms",
 			 v[2], "entries", v[3], "level", v[4], "number", v[5],
 			 "run", v[6], "oldest_tombstone_ms", v[7], "tombstones",
 			 v[8], "uuid",
 			 hex(slice_make(p->uuid, sizeof(p->uuid))), "replaces",
-			 numbers(p->replaces, p->n_replaces), "smallest",
+			 numbers(p->replaces, p->n_replaces), "trims",
+			 numbers(p->trims, p->n_trims), "trims_below",
+			 hex(buf_slice(&p->trims_below)), "smallest",
 			 hex(buf_slice(&p->smallest)), "largest",
 			 hex(buf_slice(&p->largest)));
 }
@@ -115,18 +119,16 @@ int props_encode(const struct table_props *p, struct buf *out)
 	return r;
 }
 
-static bool get_replaces(const json_t *a, struct table_props *p)
+static bool get_numbers(const json_t *a, uint64_t **v, size_t *n)
 {
-	size_t n = json_array_size(a);
-
-	if (!json_is_array(a))
+	*n = json_array_size(a);
+	*v = json_is_array(a) ? calloc(*n + 1, sizeof(**v)) : NULL;
+	if (!*v) {
+		*n = 0;
 		return false;
-	p->replaces = calloc(n + 1, sizeof(*p->replaces));
-	if (!p->replaces)
-		return false;
-	p->n_replaces = n;
-	for (size_t i = 0; i < n; i++)
-		if (!number(json_array_get(a, i), NUMBER_MAX, &p->replaces[i]))
+	}
+	for (size_t i = 0; i < *n; i++)
+		if (!number(json_array_get(a, i), NUMBER_MAX, &(*v)[i]))
 			return false;
 	return true;
 }
@@ -164,8 +166,14 @@ static bool get_members(const json_t *j, struct table_props *p)
 	if (ok)
 		memcpy(p->uuid, uuid.data, sizeof(p->uuid));
 	buf_free(&uuid);
-	return ok && json_object_size(j) == n + 6 &&
-	       get_replaces(json_object_get(j, "replaces"), p) &&
+	return ok && json_object_size(j) == n + 8 &&
+	       get_numbers(json_object_get(j, "replaces"), &p->replaces,
+			   &p->n_replaces) &&
+	       get_numbers(json_object_get(j, "trims"), &p->trims,
+			   &p->n_trims) &&
+	       unhex(json_object_get(j, "trims_below"), 0, KEY_MAX,
+		     &p->trims_below) &&
+	       (p->n_trims == 0) == (p->trims_below.len == 0) &&
 	       unhex(json_object_get(j, "smallest"), 1, KEY_MAX,
 		     &p->smallest) &&
 	       unhex(json_object_get(j, "largest"), 1, KEY_MAX, &p->largest);

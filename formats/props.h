@@ -22,6 +22,13 @@ struct table_props {
 	uint64_t created_ms;
 	uint64_t *replaces; /* numbers of the files it was made from */
 	size_t n_replaces;
+	/*
+	 * Numbers of files that it took a part of: all below `trims_below`
+	 * that was not in the tables before it.  Both empty when there is none.
+	 */
+	uint64_t *trims;
+	size_t n_trims;
+	struct buf trims_below;
 	struct buf smallest, largest; /* keys */
 };
 

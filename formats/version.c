@@ -42,8 +42,8 @@ static int read_header(struct pager *pg, struct counts *n, struct buf *head)
 		return pager_corrupt(pg, 0, H_OPTIONS, "not these options");
 	if (n->runs > MANIFEST_MAX_RUNS || n->levels > MANIFEST_MAX_LEVELS)
 		return pager_corrupt(pg, 0, H_RUNS, "too many runs");
-	bytes = HEADER_BYTES + sizeof(struct options) + n->logs * UINT64_C(32) +
-		n->runs * UINT64_C(64);
+	bytes = HEADER_BYTES + sizeof(struct options) +
+		n->logs * (uint64_t)LOG_BYTES + n->runs * (uint64_t)RUN_BYTES;
 	pages = pages_for(bytes, PAGE_PAYLOAD);
 	if (pages > n->pages)
 		return pager_corrupt(pg, 0, H_LOGS, "header ends early");
@@ -82,8 +82,10 @@ static int decode_logs(struct pager *pg, const uint8_t *p, uint32_t n,
 		log->length = load_u64(p + 8);
 		log->checksum = load_u64(p + 16);
 		log->sealed = load_u64(p + 24) != 0;
+		log->created_ms = load_u64(p + 32);
 		if (log->number == 0 || log->number > NUMBER_MAX ||
 		    load_u64(p + 24) > 1 || log->length > NUMBER_MAX ||
+		    log->created_ms > NUMBER_MAX ||
 		    (v->n_logs > 1 &&
 		     (log[-1].number >= log->number || !log[-1].sealed)))
 			return pager_corrupt(pg, 0, H_LOGS, "bad log");
@@ -332,4 +334,15 @@ int version_table_at(const struct version *v, const struct page_source *src,
 		return r;
 	*t = e.table;
 	return 0;
+}
+
+int version_smallest(const struct version *v, const struct page_source *src,
+		     void *window, const struct version_run *run,
+		     uint64_t index, struct buf *out, struct store_error *err)
+{
+	struct pager pg = pager_make(src, window, v->manifest_checksum, err);
+	struct version_entry e;
+	int r = pager_entry(&pg, run, index, &e);
+
+	return r < 0 ? r : pager_key(&pg, run, &e.smallest, out);
 }

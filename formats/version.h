@@ -83,6 +83,8 @@ struct version_table {
 	uint64_t entries;
 	uint64_t age_first, age_last;
 	uint64_t checksum;
+	bool trimmed; /* the file holds keys below the range, which are not to
+			 be seen */
 };
 
 /*
@@ -103,6 +105,11 @@ int version_seek(const struct version *v, const struct page_source *src,
 		 void *window, const struct version_run *run, struct slice key,
 		 uint64_t *index, struct version_table *t,
 		 struct store_error *err);
+
+/* Its smallest key as the manifest has it, replacing the contents of `out`. */
+int version_smallest(const struct version *v, const struct page_source *src,
+		     void *window, const struct version_run *run,
+		     uint64_t index, struct buf *out, struct store_error *err);
 
 /* Table `index` of the run. */
 int version_table_at(const struct version *v, const struct page_source *src,

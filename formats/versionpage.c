@@ -88,6 +88,7 @@ int pager_entry(struct pager *pg, const struct version_run *run, uint64_t index,
 		.age_first = load_u64(p + E_AGE_FIRST),
 		.age_last = load_u64(p + E_AGE_LAST),
 		.checksum = load_u64(p + E_CHECKSUM),
+		.trimmed = load_u32(p + E_FLAGS) & ENTRY_TRIMMED,
 	};
 	keys = load_u64(p + E_KEYS);
 	e->smallest = (struct version_key){
@@ -100,7 +101,7 @@ int pager_entry(struct pager *pg, const struct version_run *run, uint64_t index,
 		.rest = keys + rest_len(e->smallest.len),
 		.len = load_u16(p + E_LARGEST_LEN),
 	};
-	if (!entry_ok(run, e, keys) || load_u32(p + E_RESERVED))
+	if (!entry_ok(run, e, keys) || load_u32(p + E_FLAGS) & ~ENTRY_TRIMMED)
 		return pager_corrupt(pg, n, off, "bad entry");
 	return 0;
 }

@@ -34,7 +34,7 @@ enum {
 	H_RUNS = 72,
 	H_LEVELS = 76,
 	HEADER_BYTES = 80,
-	LOG_BYTES = 32,
+	LOG_BYTES = 40,
 	RUN_BYTES = 64,
 };
 
@@ -51,8 +51,11 @@ enum {
 	E_KEYS = 64, /* where the rest of both lies in the heap */
 	E_SMALLEST_LEN = 72,
 	E_LARGEST_LEN = 74,
-	E_RESERVED = 76,
+	E_FLAGS = 76,
 };
+
+/* In an entry's flags; the other bits are 0. */
+#define ENTRY_TRIMMED 1u
 
 struct version_key {
 	uint64_t prefix;

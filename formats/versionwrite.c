@@ -69,7 +69,8 @@ static int put_log(struct buf *head, const struct log_meta *log)
 	return buf_append_u64(head, log->number) < 0 ||
 			       buf_append_u64(head, log->length) < 0 ||
 			       buf_append_u64(head, log->checksum) < 0 ||
-			       buf_append_u64(head, log->sealed) < 0
+			       buf_append_u64(head, log->sealed) < 0 ||
+			       buf_append_u64(head, log->created_ms) < 0
 		       ? -1
 		       : 0;
 }
@@ -158,6 +159,7 @@ static int put_entry(struct buf *entries, struct buf *heap,
 	put_u64(p + E_KEYS, heap->len);
 	put_u16(p + E_SMALLEST_LEN, (uint16_t)t->smallest.len);
 	put_u16(p + E_LARGEST_LEN, (uint16_t)t->largest.len);
+	put_u32(p + E_FLAGS, t->trimmed ? ENTRY_TRIMMED : 0);
 	if (buf_append(entries, p, sizeof(p)) < 0 ||
 	    put_rest(heap, &t->smallest) < 0 || put_rest(heap, &t->largest) < 0)
 		return -1;

@@ -270,6 +270,10 @@ static int put_props(struct build *b, struct sst_footer *f,
 		.created_ms = s->created_ms,
 		.replaces = (uint64_t *)(uintptr_t)s->replaces,
 		.n_replaces = s->n_replaces,
+		.trims = (uint64_t *)(uintptr_t)s->trims,
+		.n_trims = s->n_trims,
+		.trims_below = { (uint8_t *)(uintptr_t)s->trims_below.data,
+				 s->trims_below.len, s->trims_below.len },
 		.smallest = b->smallest, /* lent, as all of these */
 		.largest = b->data.last,
 	};

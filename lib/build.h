@@ -26,8 +26,12 @@ struct build_spec {
 	uint8_t uuid[16];
 	uint32_t level, run; /* where it will be installed; for lsm-repair */
 	uint64_t age_first, age_last;
+	/* what it was made of (formats/sstable.md); may change until finish */
 	const uint64_t *replaces;
 	size_t n_replaces;
+	const uint64_t *trims;
+	size_t n_trims;
+	struct slice trims_below;
 	uint64_t created_ms;
 	uint64_t oldest_tombstone_ms; /* of the inputs; 0: created_ms */
 	mode_t mode;		      /* before umask: 0444 */

@@ -7,7 +7,7 @@ struct chain {
 	struct store *db;
 	size_t n, at;
 	struct iter *cur; /* walks table `at`; NULL: not opened */
-	uint64_t numbers[];
+	struct chain_table tables[];
 };
 
 static int chain_enter(struct chain *c, struct store_error *err)
@@ -17,11 +17,11 @@ static int chain_enter(struct chain *c, struct store_error *err)
 	struct table *t;
 	int r;
 
-	r = table_open(&t, &c->db->dir, c->numbers[c->at], NULL,
+	r = table_open(&t, &c->db->dir, c->tables[c->at].number, NULL,
 		       &c->db->counters, &e);
 	if (r == STORE_EGONE) {
 		/* Named and claimed, so nobody may have unlinked it. */
-		name_make(name, FILE_SST, c->numbers[c->at]);
+		name_make(name, FILE_SST, c->tables[c->at].number);
 		return store_corrupt(err, c->db->dir.path, name,
 				     STORE_NO_OFFSET, "is missing");
 	}
@@ -30,6 +30,14 @@ static int chain_enter(struct chain *c, struct store_error *err)
 	r = table_iter(t, true, &c->cur, err);
 	table_close(t);
 	return r;
+}
+
+static int first_of_table(struct chain *c, struct store_error *err)
+{
+	struct slice from = c->tables[c->at].from;
+
+	return from.len ? c->cur->ops->seek(c->cur, from, err)
+			: c->cur->ops->first(c->cur, err);
 }
 
 static void chain_leave(struct chain *c)
@@ -47,7 +55,7 @@ static int chain_settle(struct chain *c, int r, struct store_error *err)
 			return 0;
 		r = chain_enter(c, err);
 		if (r == 0)
-			r = c->cur->ops->first(c->cur, err);
+			r = first_of_table(c, err);
 	}
 	if (r > 0)
 		c->it.e = c->cur->e;
@@ -65,7 +73,7 @@ static int chain_first(struct iter *it, struct store_error *err)
 		return 0;
 	r = chain_enter(c, err);
 	if (r == 0)
-		r = c->cur->ops->first(c->cur, err);
+		r = first_of_table(c, err);
 	return chain_settle(c, r, err);
 }
 
@@ -101,17 +109,17 @@ static const struct iter_ops chain_ops = {
 	.close = chain_close,
 };
 
-int chain_open(struct store *db, const uint64_t *numbers, size_t n,
+int chain_open(struct store *db, const struct chain_table *tables, size_t n,
 	       struct iter **out, struct store_error *err)
 {
-	struct chain *c = calloc(1, sizeof(*c) + n * sizeof(*numbers));
+	struct chain *c = calloc(1, sizeof(*c) + n * sizeof(*tables));
 
 	if (!c)
 		return store_nomem(err);
 	c->it.ops = &chain_ops;
 	c->db = db;
 	c->n = n;
-	memcpy(c->numbers, numbers, n * sizeof(*numbers));
+	memcpy(c->tables, tables, n * sizeof(*tables));
 	*out = &c->it;
 	return 0;
 }

@@ -10,12 +10,17 @@
 
 #include "lib/engine.h"
 
+struct chain_table {
+	uint64_t number;
+	struct slice from; /* of a trimmed one, else empty: begin here */
+};
+
 /*
- * `numbers` (copied) are tables of one run, ascending by key, claimed by the
- * caller until the chain is closed.  The iterator has first, next, chunk and
- * close; it does not turn round.
+ * `tables` (copied, but not the keys) are of one run, ascending by key,
+ * claimed by the caller until the chain is past them.  The iterator has first,
+ * next, chunk and close; it does not turn round.
  */
-int chain_open(struct store *db, const uint64_t *numbers, size_t n,
+int chain_open(struct store *db, const struct chain_table *tables, size_t n,
 	       struct iter **out, struct store_error *err);
 
 #endif

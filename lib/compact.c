@@ -1,7 +1,9 @@
 #include "lib/compact.h"
 
+#include "lib/flush.h"
 #include "lib/install.h"
 #include "lib/job.h"
+#include "lib/outlook.h"
 #include "lib/sweep.h"
 
 /* Jobs of one plan: few, for the next plan knows what came of them. */
@@ -16,59 +18,16 @@
 /* Plans of which nothing could be carried out, in a row. */
 #define STALE_PLANS 8
 
-/* ---- C1: what there is, and what is to be done ---- */
-
-/* The oldest generation that a reader pins, found by halving. */
-static int oldest_pin(struct store *db, uint64_t newest, uint64_t *pin,
-		      struct store_error *err)
+/* The tree now; `own`, if any, is a job whose inputs we claim. */
+static int look(const struct compaction *c, struct outlook *o,
+		const struct plan_job *own, struct store_error *err)
 {
-	uint64_t low = 0, high = newest;
-	int r = lock_pinned(&db->lock, newest, err);
+	const struct outlook_ask ask = { .trigger = c->trigger,
+					 .options = c->options,
+					 .own = own ? own->inputs : NULL,
+					 .n_own = own ? own->n_inputs : 0 };
 
-	*pin = UINT64_MAX;
-	if (r <= 0)
-		return r;
-	while (low < high) {
-		uint64_t mid = low + (high - low) / 2;
-
-		r = lock_pinned(&db->lock, mid, err);
-		if (r < 0)
-			return r;
-		if (r)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	*pin = low;
-	return 0;
-}
-
-void outlook_release(struct outlook *o)
-{
-	survey_release(&o->s);
-	manifest_release(&o->m);
-}
-
-int outlook_read(struct outlook *o, const struct compaction *c,
-		 struct store_error *err)
-{
-	struct survey_facts facts = {
-		.now_ms = os.now_ms(),
-		.free_disk = os.free_bytes(c->db->dir.fd),
-		.trigger = c->trigger,
-		.options = c->options,
-		.claimed = (const uint64_t *)(const void *)c->claimed.data,
-		.n_claimed = c->claimed.len / sizeof(uint64_t),
-	};
-	int r = install_manifest(c->db, &o->m, err);
-
-	if (r == 0)
-		r = oldest_pin(c->db, o->m.generation, &facts.oldest_pin, err);
-	if (r == 0)
-		r = survey_make(&o->s, &o->m, &facts, err);
-	if (r < 0)
-		outlook_release(o);
-	return r;
+	return outlook_read(o, c->db, &ask, err);
 }
 
 /* ---- C2 to C5: one job ---- */
@@ -89,9 +48,6 @@ static int claim(struct compaction *c, const struct plan_job *j,
 		if (r > 0)
 			continue;
 		unclaim(c, j, i);
-		if (r == 0 && buf_append(&c->claimed, &j->inputs[i],
-					 sizeof(j->inputs[i])) < 0)
-			r = store_nomem(err);
 		c->result->busy += r == 0;
 		return r;
 	}
@@ -105,7 +61,7 @@ static int do_claimed(struct compaction *c, const struct plan_job *j,
 	bool drops = c->plugin.strategy->flags & LSM_STRATEGY_DROPS;
 	struct outlook o = OUTLOOK_INIT;
 	struct refusal why;
-	int r = outlook_read(&o, c, err);
+	int r = look(c, &o, j, err);
 
 	if (r < 0)
 		return r;
@@ -116,11 +72,25 @@ static int do_claimed(struct compaction *c, const struct plan_job *j,
 	return r;
 }
 
+/* F0 to F4: the memtable, as far as it is full now. */
+static int do_flush(struct compaction *c, struct store_error *err)
+{
+	int r = store_flush(c->db, err);
+
+	if (r < 0)
+		return r;
+	c->result->jobs++;
+	return 1;
+}
+
 int compaction_do(struct compaction *c, const struct plan_job *j,
 		  struct store_error *err)
 {
-	int swept, r = claim(c, j, err);
+	int swept, r;
 
+	if (j->kind == LSM_FLUSH)
+		return do_flush(c, err);
+	r = claim(c, j, err);
 	if (r <= 0)
 		return r;
 	r = do_claimed(c, j, err);
@@ -141,7 +111,7 @@ static int do_plan(struct compaction *c, struct store_error *err)
 	struct plan plan = PLAN_INIT;
 	int r;
 
-	r = outlook_read(&o, c, err);
+	r = look(c, &o, NULL, err);
 	if (r < 0)
 		return r;
 	r = plan_make(&plan, c->plugin.strategy, &o.s, &o.m.options, &budget,
@@ -182,7 +152,7 @@ static int do_everything(struct compaction *c, struct store_error *err)
 {
 	struct outlook o = OUTLOOK_INIT;
 	struct plan_job j;
-	int r = outlook_read(&o, c, err);
+	int r = look(c, &o, NULL, err);
 
 	if (r < 0)
 		return r;
@@ -247,7 +217,6 @@ int store_compact(struct store *db, const struct store_compact_config *config,
 	if (r == 0 && c.result->jobs == 0)
 		r = sweep(db, err);
 	plugin_close(&c.plugin);
-	buf_free(&c.claimed);
 	return r < 0 ? r : 0;
 }
 
@@ -262,7 +231,7 @@ int store_compact_need(struct store *db, const char *strategy,
 
 	*need = (struct store_need){ .bytes = 0 };
 	if (r == 0)
-		r = outlook_read(&o, &c, err);
+		r = look(&c, &o, NULL, err);
 	if (r == 0) {
 		r = plan_make(&plan, c.plugin.strategy, &o.s, &o.m.options,
 			      &one, err);
@@ -273,6 +242,5 @@ int store_compact_need(struct store *db, const char *strategy,
 	plan_release(&plan);
 	outlook_release(&o);
 	plugin_close(&c.plugin);
-	buf_free(&c.claimed);
 	return r < 0 ? r : need->bytes > 0;
 }

@@ -67,8 +67,8 @@ static int output_all(struct output *o, struct iter *it, uint64_t table_bytes,
 }
 
 int flush_build(struct store *db, struct memtable *m, const struct root *at,
-		const struct options *options, struct table_meta **tables,
-		size_t *n, struct store_error *err)
+		const struct options *options, uint64_t since_ms,
+		struct table_meta **tables, size_t *n, struct store_error *err)
 {
 	uint64_t replaces[1] = { m->number };
 	struct output o = { .db = db,
@@ -80,6 +80,7 @@ int flush_build(struct store *db, struct memtable *m, const struct root *at,
 				      .replaces = replaces,
 				      .n_replaces = 1,
 				      .created_ms = os.now_ms(),
+				      .oldest_tombstone_ms = since_ms,
 				      .mode = 0444,
 				      .counters = &db->counters } };
 	struct iter *it = NULL;
@@ -152,7 +153,8 @@ static int flush_claimed(struct store *db, struct generation *g,
 
 	r = memtable_root(m, &at, err);
 	if (r == 0)
-		r = flush_build(db, m, &at, &g->v.options, &tables, &f.n, err);
+		r = flush_build(db, m, &at, &g->v.options,
+				g->v.logs[0].created_ms, &tables, &f.n, err);
 	if (r < 0)
 		return r;
 	f.tables = tables;

@@ -16,11 +16,12 @@ int flush_oldest(struct store *db, uint64_t *busy, struct store_error *err);
 
 /*
  * Write memtable `m` as of `at` as tables of level 0, claimed but not
- * installed: *tables (metas, numbers claimed) are the caller's.
+ * installed: *tables (metas, numbers claimed) are the caller's.  The log was
+ * made at `since_ms`, and no delete in it is older.
  */
 int flush_build(struct store *db, struct memtable *m, const struct root *at,
-		const struct options *options, struct table_meta **tables,
-		size_t *n, struct store_error *err);
+		const struct options *options, uint64_t since_ms,
+		struct table_meta **tables, size_t *n, struct store_error *err);
 /* Release the metas; `unlink`: and the files.  Gives the claims back. */
 void flush_discard(struct store *db, struct table_meta *tables, size_t n,
 		   bool unlink);

@@ -109,6 +109,7 @@ static int put_log(struct out *o, struct inspection *in,
 	out_string(o, "file", name);
 	out_count(o, "number", meta->number);
 	out_bool(o, "sealed", meta->sealed);
+	out_count(o, "created_ms", meta->created_ms);
 	if (meta->sealed) {
 		out_count(o, "length", meta->length);
 		out_pattern(o, "checksum", meta->checksum);
@@ -137,8 +138,10 @@ static json_t *table_json(const struct table_meta *t)
 		      value_count(t->oldest_tombstone_ms), "created_ms",
 		      value_count(t->created_ms), "checksum",
 		      value_pattern(t->checksum));
-	if (o && (value_set_bytes(o, "smallest", buf_slice(&t->smallest)) < 0 ||
-		  value_set_bytes(o, "largest", buf_slice(&t->largest)) < 0)) {
+	if (o &&
+	    (value_set_bytes(o, "smallest", buf_slice(&t->smallest)) < 0 ||
+	     value_set_bytes(o, "largest", buf_slice(&t->largest)) < 0 ||
+	     (t->trimmed && json_object_set_new(o, "trimmed", json_true())))) {
 		json_decref(o);
 		o = NULL;
 	}

@@ -27,8 +27,9 @@ void dump_options(struct out *o, const struct options *options)
 
 json_t *log_meta_json(const struct log_meta *l)
 {
-	json_t *v = json_pack("{s:o,s:b}", "number", value_count(l->number),
-			      "sealed", (int)l->sealed);
+	json_t *v = json_pack("{s:o,s:b,s:o}", "number", value_count(l->number),
+			      "sealed", (int)l->sealed, "created_ms",
+			      value_count(l->created_ms));
 
 	if (v && l->sealed &&
 	    (json_object_set_new(v, "length", value_count(l->length)) ||
@@ -57,13 +58,14 @@ static int dump_run(struct out *o, const struct version *v,
 				     err);
 		if (r == 0)
 			out_put(o, NULL,
-				json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "number",
-					  value_count(t.number), "age_first",
-					  value_count(t.age_first), "age_last",
-					  value_count(t.age_last), "bytes",
-					  value_count(t.bytes), "entries",
-					  value_count(t.entries), "checksum",
-					  value_pattern(t.checksum)));
+				json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:b}",
+					  "number", value_count(t.number),
+					  "age_first", value_count(t.age_first),
+					  "age_last", value_count(t.age_last),
+					  "bytes", value_count(t.bytes),
+					  "entries", value_count(t.entries),
+					  "checksum", value_pattern(t.checksum),
+					  "trimmed", (int)t.trimmed));
 	}
 	if (r < 0)
 		return r;

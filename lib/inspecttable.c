@@ -57,12 +57,12 @@ static int dump_footer(struct out *o, const struct dir *dir, const char *name,
 	return 0;
 }
 
-static json_t *replaces_json(const struct table_props *p)
+static json_t *numbers_json(const uint64_t *v, size_t n)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; list && i < p->n_replaces; i++) {
-		if (json_array_append_new(list, value_count(p->replaces[i]))) {
+	for (size_t i = 0; list && i < n; i++) {
+		if (json_array_append_new(list, value_count(v[i]))) {
 			json_decref(list);
 			list = NULL;
 		}
@@ -99,7 +99,10 @@ static int dump_props(struct out *o, struct table *t, struct store_error *err)
 		out_count(o, "tombstones", p.tombstones);
 		out_count(o, "oldest_tombstone_ms", p.oldest_tombstone_ms);
 		out_count(o, "created_ms", p.created_ms);
-		out_put(o, "replaces", replaces_json(&p));
+		out_put(o, "replaces", numbers_json(p.replaces, p.n_replaces));
+		out_put(o, "trims", numbers_json(p.trims, p.n_trims));
+		if (p.n_trims)
+			put_key(o, "trims_below", &p.trims_below);
 		put_key(o, "smallest", &p.smallest);
 		put_key(o, "largest", &p.largest);
 		out_close(o);

@@ -14,6 +14,7 @@ struct job {
 	struct store *db;
 	const struct plan_job *plan;
 	const struct survey *s;
+	const struct manifest *m; /* what `s` is of */
 	uint64_t generation; /* of the manifest that the job was checked for */
 	struct iter *in;     /* the merge of the inputs */
 	struct fence fence;
@@ -27,9 +28,21 @@ struct job {
 
 /* ---- C3: the merge ---- */
 
+/* Of a trimmed table only what the manifest still counts is read. */
+static struct chain_table link_of(const struct job *job, size_t i)
+{
+	struct chain_table link = { .number = job->s->tables[i].number };
+	size_t level, run, at;
+
+	if (manifest_find_table(job->m, link.number, &level, &run, &at) &&
+	    job->m->levels[level].runs[run].tables[at].trimmed)
+		link.from = survey_key(job->s->tables[i].smallest);
+	return link;
+}
+
 /* The inputs among tables [first, first + n) of the view: one source. */
 static int open_source(struct job *job, const struct lsm_run *run,
-		       uint64_t *numbers, struct iter **sources,
+		       struct chain_table *tables, struct iter **sources,
 		       size_t *n_sources, struct store_error *err)
 {
 	size_t n = 0;
@@ -37,10 +50,10 @@ static int open_source(struct job *job, const struct lsm_run *run,
 
 	for (size_t i = run->first; i < run->first + run->n; i++)
 		if (job->fence.input[i])
-			numbers[n++] = job->s->tables[i].number;
+			tables[n++] = link_of(job, i);
 	if (n == 0)
 		return 0;
-	r = chain_open(job->db, numbers, n, &sources[*n_sources], err);
+	r = chain_open(job->db, tables, n, &sources[*n_sources], err);
 	*n_sources += r == 0;
 	return r;
 }
@@ -50,20 +63,20 @@ static int open_inputs(struct job *job, struct store_error *err)
 {
 	const struct lsm_view *v = &job->s->view;
 	struct iter **sources = calloc(v->n_runs + 1, sizeof(*sources));
-	uint64_t *numbers = calloc(v->n_tables + 1, sizeof(*numbers));
+	struct chain_table *tables = calloc(v->n_tables + 1, sizeof(*tables));
 	size_t n = 0;
 	int r = 0;
 
-	if (!sources || !numbers)
+	if (!sources || !tables)
 		r = store_nomem(err);
 	for (size_t i = 0; r == 0 && i < v->n_runs; i++)
-		r = open_source(job, &v->runs[i], numbers, sources, &n, err);
+		r = open_source(job, &v->runs[i], tables, sources, &n, err);
 	if (r == 0)
 		r = merge_open(&job->in, sources, n, err);
 	else
 		for (size_t i = 0; i < n; i++)
 			iter_close(sources[i]);
-	free(numbers);
+	free(tables);
 	free(sources);
 	return r;
 }
@@ -396,6 +409,7 @@ int job_run(struct store *db, const struct plan_job *j, const struct survey *s,
 	struct job job = { .db = db,
 			   .plan = j,
 			   .s = s,
+			   .m = m,
 			   .generation = m->generation,
 			   .fence = FENCE_INIT,
 			   .now_ms = os.now_ms() };

@@ -462,6 +462,24 @@ void lock_unpin(struct lock *l, uint64_t generation)
 	pthread_mutex_unlock(&l->table);
 }
 
+/* Opened by the first who needs it, whatever thread. */
+static int open_probe(struct lock *l, struct store_error *err)
+{
+	int fd;
+
+	pthread_mutex_lock(&l->table);
+	if (l->probe < 0) {
+		fd = os_open(l->dir, NAME_LOCK, l->writable ? O_RDWR : O_RDONLY,
+			     0, err);
+		if (fd >= 0)
+			l->probe = fd;
+	} else {
+		fd = l->probe;
+	}
+	pthread_mutex_unlock(&l->table);
+	return fd;
+}
+
 /*
  * Does anyone hold a lock in [start, start + len)?  Asked on another
  * description than the handle's, so that our own are seen as well.
@@ -471,15 +489,11 @@ static int probe(struct lock *l, uint64_t start, uint64_t len,
 {
 	struct flock fl = range(F_WRLCK, start, len);
 
-	if (l->probe < 0) {
-		int fd = os_open(l->dir, NAME_LOCK,
-				 l->writable ? O_RDWR : O_RDONLY, 0, err);
+	int fd = open_probe(l, err);
 
-		if (fd < 0)
-			return fd;
-		l->probe = fd;
-	}
-	if (os.lock(l->probe, F_OFD_GETLK, &fl) < 0)
+	if (fd < 0)
+		return fd;
+	if (os.lock(fd, F_OFD_GETLK, &fl) < 0)
 		return store_fail_errno(err, l->dir->path, NAME_LOCK, "probe",
 					errno);
 	return fl.l_type != F_UNLCK;
@@ -493,6 +507,12 @@ int lock_pinned(struct lock *l, uint64_t last, struct store_error *err)
 int lock_claimed(struct lock *l, uint64_t number, struct store_error *err)
 {
 	return probe(l, LOCK_CLAIM + number, 1, err);
+}
+
+int lock_claimed_among(struct lock *l, uint64_t first, uint64_t last,
+		       struct store_error *err)
+{
+	return probe(l, LOCK_CLAIM + first, last - first + 1, err);
 }
 
 int lock_held(struct lock *l, enum lock_role role, struct store_error *err)

@@ -129,6 +129,9 @@ int lock_pinned(struct lock *l, uint64_t last, struct store_error *err);
  * anyone, us included?  1 or 0, true at that moment.
  */
 int lock_claimed(struct lock *l, uint64_t number, struct store_error *err);
+/* The same for any of the files first to last. */
+int lock_claimed_among(struct lock *l, uint64_t first, uint64_t last,
+		       struct store_error *err);
 int lock_held(struct lock *l, enum lock_role role, struct store_error *err);
 
 #endif

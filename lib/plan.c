@@ -65,7 +65,7 @@ static bool name_run(struct plan_job *j, const struct lsm_view *v, uint32_t run)
 {
 	const struct lsm_level *level;
 
-	if (run == LSM_NEW_RUN || j->kind == LSM_DROP)
+	if (run == LSM_NEW_RUN || j->kind == LSM_DROP || j->kind == LSM_FLUSH)
 		return true;
 	if (j->level >= v->n_levels || run >= v->levels[j->level].n)
 		return false;
@@ -102,7 +102,8 @@ static int add_job(struct collect *c, const struct lsm_job *job)
 	struct plan_job *jobs;
 	int r;
 
-	if (!job->inputs || job->n_inputs > v->n_tables)
+	if ((!job->inputs && job->kind != LSM_FLUSH) ||
+	    job->n_inputs > v->n_tables)
 		return refused(c, "it has more inputs than there are tables");
 	if (!name_run(&j, v, job->run))
 		return refused(c, "the run it goes into is not there");
@@ -114,7 +115,8 @@ static int add_job(struct collect *c, const struct lsm_job *job)
 	j.inputs = malloc((j.n_inputs + 1) * sizeof(*j.inputs));
 	if (!j.inputs)
 		return store_nomem(c->err);
-	memcpy(j.inputs, job->inputs, j.n_inputs * sizeof(*j.inputs));
+	if (j.n_inputs)
+		memcpy(j.inputs, job->inputs, j.n_inputs * sizeof(*j.inputs));
 	r = plan_job_check(&j, c->s, c->strategy->flags & LSM_STRATEGY_DROPS,
 			   &c->why, c->err);
 	if (r == 1)

@@ -230,6 +230,8 @@ int plan_job_check(const struct plan_job *j, const struct survey *s, bool drops,
 	struct check c = { .j = j, .s = s, .v = &s->view, .why = why };
 	int r;
 
+	if (j->kind == LSM_FLUSH)
+		return j->n_inputs ? refuse(why, "a flush has no inputs") : 1;
 	if (j->kind != LSM_MERGE && j->kind != LSM_MOVE && j->kind != LSM_DROP)
 		return refuse(why, "there is no such kind of job");
 	c.input = calloc(s->view.n_tables + 1, sizeof(*c.input));

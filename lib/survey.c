@@ -39,17 +39,8 @@ static struct lsm_key key_of(const struct buf *b)
 	return (struct lsm_key){ b->data, b->len };
 }
 
-static bool is_claimed(const struct survey_facts *f, uint64_t number)
-{
-	for (size_t i = 0; i < f->n_claimed; i++)
-		if (f->claimed[i] == number)
-			return true;
-	return false;
-}
-
 static void fill_run(struct survey *s, const struct run *run, size_t *t,
-		     struct lsm_run *out, const struct survey_facts *f,
-		     uint32_t level, uint32_t index)
+		     struct lsm_run *out, uint32_t level, uint32_t index)
 {
 	*out = (struct lsm_run){ .first = *t, .n = run->n };
 	for (size_t i = 0; i < run->n; i++) {
@@ -69,15 +60,12 @@ static void fill_run(struct survey *s, const struct run *run, size_t *t,
 			.created_ms = m->created_ms,
 			.smallest = key_of(&m->smallest),
 			.largest = key_of(&m->largest),
-			.claimed = is_claimed(f, m->number),
 		};
 		out->bytes += m->bytes;
-		out->claimed |= at->claimed;
 	}
 }
 
-static void fill(struct survey *s, const struct manifest *m,
-		 const struct survey_facts *f)
+static void fill(struct survey *s, const struct manifest *m)
 {
 	size_t t = 0, r = 0;
 
@@ -87,10 +75,9 @@ static void fill(struct survey *s, const struct manifest *m,
 		level->first = r;
 		level->n = m->levels[l].n;
 		for (size_t i = 0; i < level->n; i++, r++) {
-			fill_run(s, &m->levels[l].runs[i], &t, &s->runs[r], f,
+			fill_run(s, &m->levels[l].runs[i], &t, &s->runs[r],
 				 (uint32_t)l, (uint32_t)i);
 			level->bytes += s->runs[r].bytes;
-			level->claimed |= s->runs[r].claimed;
 		}
 	}
 }
@@ -166,6 +153,20 @@ static void sort_by_number(struct survey *s)
 	}
 }
 
+static void fill_claims(struct survey *s, const struct survey_facts *f)
+{
+	for (size_t i = 0; i < f->n_claimed; i++) {
+		size_t at = survey_find(s, f->claimed[i]);
+		struct lsm_table *t = &s->tables[at];
+
+		if (at == s->view.n_tables)
+			continue;
+		t->claimed = true;
+		s->runs[s->levels[t->level].first + t->run].claimed = true;
+		s->levels[t->level].claimed = true;
+	}
+}
+
 int survey_make(struct survey *s, const struct manifest *m,
 		const struct survey_facts *facts, struct store_error *err)
 {
@@ -175,9 +176,10 @@ int survey_make(struct survey *s, const struct manifest *m,
 		survey_release(s);
 		return store_nomem(err);
 	}
-	fill(s, m, facts);
+	fill(s, m);
 	fill_overlaps(s);
 	sort_by_number(s);
+	fill_claims(s, facts);
 	v->max_levels = MANIFEST_MAX_LEVELS;
 	v->level0_runs = m->options.level0_runs;
 	v->level0_bytes = m->options.level0_bytes;

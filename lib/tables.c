@@ -109,6 +109,9 @@ struct run_iter {
 	bool stream;
 	uint64_t index; /* of the table `cur` walks */
 	struct iter *cur;
+	/* of a trimmed table: what it holds below `from` is not there */
+	bool trimmed;
+	struct buf from;
 	struct window window;
 };
 
@@ -127,6 +130,10 @@ static int enter(struct run_iter *ri, uint64_t index, struct store_error *err)
 		return 0;
 	r = version_table_at(&ri->g->v, &ri->g->source, &ri->window, ri->run,
 			     index, &vt, err);
+	ri->trimmed = r == 0 && vt.trimmed;
+	if (ri->trimmed)
+		r = version_smallest(&ri->g->v, &ri->g->source, &ri->window,
+				     ri->run, index, &ri->from, err);
 	if (r == 0)
 		r = tables_get(ri->db, vt.number, &t, err);
 	if (r < 0)
@@ -135,6 +142,22 @@ static int enter(struct run_iter *ri, uint64_t index, struct store_error *err)
 	table_close(t);
 	ri->index = index;
 	return r < 0 ? r : 1;
+}
+
+/* A move backwards may have left what a trimmed table still shows. */
+static int clip(const struct run_iter *ri, int r)
+{
+	if (r == 1 && ri->trimmed &&
+	    slice_cmp(ri->cur->e.key, buf_slice(&ri->from)) < 0)
+		return 0;
+	return r;
+}
+
+static int first_of_table(struct run_iter *ri, struct store_error *err)
+{
+	if (ri->trimmed)
+		return ri->cur->ops->seek(ri->cur, buf_slice(&ri->from), err);
+	return ri->cur->ops->first(ri->cur, err);
 }
 
 static int show(struct run_iter *ri, int r)
@@ -151,7 +174,7 @@ static int forward_from(struct run_iter *ri, uint64_t index,
 	int r;
 
 	while ((r = enter(ri, index, err)) == 1) {
-		r = ri->cur->ops->first(ri->cur, err);
+		r = first_of_table(ri, err);
 		if (r != 0)
 			break;
 		index++;
@@ -168,7 +191,7 @@ static int backward_from(struct run_iter *ri, uint64_t index,
 	while (r == 0 && index-- > 0) {
 		r = enter(ri, index, err);
 		if (r == 1)
-			r = ri->cur->ops->last(ri->cur, err);
+			r = clip(ri, ri->cur->ops->last(ri->cur, err));
 	}
 	return show(ri, r);
 }
@@ -197,7 +220,9 @@ static int ri_seek(struct iter *it, struct slice key, struct store_error *err)
 	if (r <= 0)
 		return r;
 	r = enter(ri, index, err);
-	if (r == 1)
+	if (r == 1 && ri->trimmed && slice_cmp(key, buf_slice(&ri->from)) < 0)
+		r = first_of_table(ri, err);
+	else if (r == 1)
 		r = ri->cur->ops->seek(ri->cur, key, err);
 	if (r == 0)
 		return forward_from(ri, index + 1, err);
@@ -220,7 +245,7 @@ static int ri_seek_before(struct iter *it, struct slice key,
 		return ri_last(it, err);
 	r = enter(ri, index, err);
 	if (r == 1)
-		r = ri->cur->ops->seek_before(ri->cur, key, err);
+		r = clip(ri, ri->cur->ops->seek_before(ri->cur, key, err));
 	if (r == 0)
 		return backward_from(ri, index, err);
 	return show(ri, r);
@@ -244,7 +269,7 @@ static int ri_prev(struct iter *it, struct store_error *err)
 
 	if (!ri->cur)
 		return 0;
-	r = ri->cur->ops->prev(ri->cur, err);
+	r = clip(ri, ri->cur->ops->prev(ri->cur, err));
 	return r == 0 ? backward_from(ri, ri->index, err) : show(ri, r);
 }
 
@@ -261,6 +286,7 @@ static void ri_close(struct iter *it)
 	struct run_iter *ri = (struct run_iter *)it;
 
 	iter_close(ri->cur);
+	buf_free(&ri->from);
 	window_release(&ri->window);
 	generation_close(ri->g);
 	free(ri);

@@ -77,7 +77,11 @@ static const char *compare(const struct table_props *p,
 		return "another number of entries than the manifest tells";
 	if (p->created_ms != m->created_ms)
 		return "another time of creation than the manifest tells";
-	if (!slice_eq(buf_slice(&p->smallest), buf_slice(&m->smallest)) ||
+	if (m->trimmed &&
+	    slice_cmp(buf_slice(&p->smallest), buf_slice(&m->smallest)) >= 0)
+		return "a range that the manifest calls trimmed, and is not";
+	if ((!m->trimmed &&
+	     !slice_eq(buf_slice(&p->smallest), buf_slice(&m->smallest))) ||
 	    !slice_eq(buf_slice(&p->largest), buf_slice(&m->largest)))
 		return "another range of keys than the manifest tells";
 	return NULL;

@@ -52,6 +52,7 @@ struct rotation {
 	uint64_t old; /* 0: none */
 	uint64_t length, chain;
 	uint64_t new;
+	uint64_t now_ms;
 	/* healing: the old log's contents as tables, in the same install */
 	bool heal;
 	const struct table_meta *tables;
@@ -80,7 +81,7 @@ static int rotate_edit(struct manifest *m, void *ctx, struct store_error *err)
 		r = manifest_seal_log(m, x->old, x->length, x->chain, err);
 	}
 	if (r == 0)
-		r = manifest_add_log(m, x->new, err);
+		r = manifest_add_log(m, x->new, x->now_ms, err);
 	return r;
 }
 
@@ -92,6 +93,7 @@ static int install_rotation(struct store *db, struct rotation *x,
 
 	if (r < 0)
 		return r;
+	x->now_ms = os.now_ms();
 	r = install(db, rotate_edit, x, err);
 	if (r != 0 && !install_pending(db))
 		unmake_log(db, x->new);
@@ -162,8 +164,8 @@ static int heal_log(struct store *db, struct generation *g, struct memtable *m,
 			   db->dir.path, m->log.name);
 		store_warn(db, &cut_err);
 	}
-	r = flush_build(db, copy, &copy->fixed, &g->v.options, &tables, &x.n,
-			err);
+	r = flush_build(db, copy, &copy->fixed, &g->v.options, meta->created_ms,
+			&tables, &x.n, err);
 	if (r == 0) {
 		x.tables = tables;
 		r = install_rotation(db, &x, err);

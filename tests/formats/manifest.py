@@ -208,13 +208,15 @@ def check_logs(logs):
     for i, log in enumerate(logs):
         need(isinstance(log, dict), "log: not an object")
         if log.get("sealed") is True:
-            members(log, ("number", "sealed", "length", "checksum"), "log")
+            members(log, ("number", "sealed", "created_ms", "length",
+                          "checksum"), "log")
             count(log["length"], "log length")
             digits(log["checksum"], 16, "log checksum")
         else:
-            members(log, ("number", "sealed"), "log")
+            members(log, ("number", "sealed", "created_ms"), "log")
             need(log["sealed"] is False, "sealed: not a boolean")
             need(i == len(logs) - 1, "an active log is not the last")
+        count(log["created_ms"], "log created_ms")
         need(count(log["number"], "log number") > before, "logs: order")
         before = log["number"]
 
@@ -222,7 +224,9 @@ def check_logs(logs):
 def check_table(t):
     need(isinstance(t, dict), "table: not an object")
     members(t, [n if n in t else n + "_hex" if n in ("smallest", "largest")
-                else n for n in TABLE], "table")
+                else n for n in TABLE + (("trimmed",) if "trimmed" in t else ())],
+            "table")
+    need(t.get("trimmed", True) is True, "trimmed: not true")
     for name in TABLE[:8]:
         count(t[name], name)
     digits(t["checksum"], 16, "table checksum")

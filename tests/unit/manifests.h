@@ -91,9 +91,9 @@ static inline void small_manifest(struct manifest *m)
 	add_run(m, 1, old, 3);
 	add_run(m, 0, &mid, 1);
 	add_run(m, 0, &new, 1);
-	must(manifest_add_log(m, 30, NULL));
+	must(manifest_add_log(m, 30, 1700000050000, NULL));
 	must(manifest_seal_log(m, 30, 4096, 0xfeedULL, NULL));
-	must(manifest_add_log(m, 31, NULL));
+	must(manifest_add_log(m, 31, 1700000060000, NULL));
 	m->flushed_bytes = 12345;
 	m->compacted_bytes[1] = 5;
 	m->dropped = calloc(2, sizeof(*m->dropped));
@@ -150,6 +150,7 @@ static inline void random_run(struct manifest *m, uint32_t level, size_t n,
 			.tombstones = next_random(s) % 5,
 			.created_ms = next_random(s) % NUMBER_MAX,
 			.checksum = next_random(s),
+			.trimmed = next_random(s) % 4 == 0,
 		};
 		must(buf_assign(&t[kept].smallest, buf_slice(&keys[i])));
 		must(buf_assign(&t[kept].largest, buf_slice(&keys[i + 1])));
@@ -189,7 +190,8 @@ static inline void random_manifest(struct manifest *m, uint64_t seed,
 	for (uint64_t i = next_random(&s) % 4; i; i--) {
 		uint64_t n = m->next_number++;
 
-		must(manifest_add_log(m, n, NULL));
+		must(manifest_add_log(m, n, next_random(&s) % NUMBER_MAX,
+				      NULL));
 		if (i > 1 || next_random(&s) % 2)
 			must(manifest_seal_log(m, n,
 					       next_random(&s) % NUMBER_MAX,
@@ -207,6 +209,7 @@ static inline bool same_table(const struct table_meta *a,
 	       a->entries == b->entries && a->tombstones == b->tombstones &&
 	       a->oldest_tombstone_ms == b->oldest_tombstone_ms &&
 	       a->created_ms == b->created_ms && a->checksum == b->checksum &&
+	       a->trimmed == b->trimmed &&
 	       slice_eq(buf_slice(&a->smallest), buf_slice(&b->smallest)) &&
 	       slice_eq(buf_slice(&a->largest), buf_slice(&b->largest));
 }
@@ -254,6 +257,7 @@ static inline bool same_manifest(const struct manifest *a,
 	for (size_t i = 0; same && i < a->n_logs; i++)
 		same = a->logs[i].number == b->logs[i].number &&
 		       a->logs[i].sealed == b->logs[i].sealed &&
+		       a->logs[i].created_ms == b->logs[i].created_ms &&
 		       a->logs[i].length == b->logs[i].length &&
 		       a->logs[i].checksum == b->logs[i].checksum;
 	return same && same_levels(a, b);

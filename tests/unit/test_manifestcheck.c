@@ -175,7 +175,7 @@ TEST(logs_are_added_sealed_and_removed)
 	CHECK(manifest_active_log(&m)->number == 31);
 	CHECK_OK(manifest_seal_log(&m, 31, 500, 77, &err), err);
 	CHECK(!manifest_active_log(&m));
-	CHECK_OK(manifest_add_log(&m, 40, &err), err);
+	CHECK_OK(manifest_add_log(&m, 40, 1, &err), err);
 	CHECK(manifest_active_log(&m)->number == 40);
 	CHECK(manifest_find_log(&m, 31)->length == 500);
 	CHECK(manifest_find_log(&m, 31)->checksum == 77);
