@@ -108,6 +108,17 @@ bool wal_batch_check(struct slice batch, uint64_t seed)
 					    batch.len - B_LENGTH, seed);
 }
 
+bool wal_batch_check_behind(struct slice batch, uint64_t seed, size_t n)
+{
+	uint8_t want[8];
+
+	if (batch.len < WAL_BATCH_HEADER || n > sizeof(want))
+		return false;
+	put_u64(want, XXH3_64bits_withSeed(batch.data + B_LENGTH,
+					   batch.len - B_LENGTH, seed));
+	return !memcmp(batch.data + B_CHECKSUM + n, want + n, sizeof(want) - n);
+}
+
 int wal_entry_append(struct buf *out, uint8_t kind, struct slice key,
 		     struct slice value, uint64_t expires_ms)
 {

@@ -66,6 +66,8 @@ bool wal_batch_header(struct slice head, uint64_t left, struct wal_batch *b);
 
 /* Is the whole batch what was written after `seed`? */
 bool wal_batch_check(struct slice batch, uint64_t seed);
+/* The same, but for the first `n` bytes, at most 8, of its checksum. */
+bool wal_batch_check_behind(struct slice batch, uint64_t seed, size_t n);
 
 struct wal_entry {
 	uint8_t kind; /* enum entry_kind */

@@ -196,15 +196,32 @@ static int skip_valid(struct wal_walk *w, const struct wal_batch *b,
 }
 
 /*
+ * Is all that the batch lacks the first `n` bytes of its checksum, which lie
+ * in the sector before?
+ */
+static int lacks_front(struct wal_walk *w, const struct wal_batch *b, size_t n,
+		       struct store_error *err)
+{
+	struct slice s;
+	int r = view_read(w->log, &w->window, w->off, (size_t)b->length,
+			  w->limit, &s, err);
+
+	return r < 0 ? r : wal_batch_check_behind(s, w->chain, n);
+}
+
+/*
  * Did sectors of the batch at w->off never reach the disk?  Then what lies in
  * the first sector of its header is zeros, or it holds a piece, from a
  * sector's start to its end or to the batch's, of nothing but zeros in which
  * no entry's checksum vouches for them.  If the header cannot be one, only the
- * sector that it reaches into can tell.
+ * sector that it reaches into can tell.  A few bytes of zeros prove little: if
+ * no more of the header lies in its first sector, the rest must be as it was
+ * written.
  */
 static int has_holes(struct wal_walk *w, struct store_error *err)
 {
 	uint64_t at = w->off + 1, end, n;
+	bool front;
 	struct wal_batch b;
 	struct slice s;
 	int r;
@@ -216,10 +233,13 @@ static int has_holes(struct wal_walk *w, struct store_error *err)
 	n = boundary(at) - w->off;
 	if (n > WAL_BATCH_HEADER)
 		n = WAL_BATCH_HEADER;
+	front = all_zero(slice_make(s.data, (size_t)n));
 	/* The checksum alone is never zeros. */
-	if (n >= 8 && all_zero(slice_make(s.data, (size_t)n)))
+	if (n >= 8 && front)
 		return 1;
 	if (wal_batch_header(s, w->limit - w->off, &b)) {
+		if (front && (r = lacks_front(w, &b, (size_t)n, err)) != 0)
+			return r;
 		end = w->off + b.length;
 		r = skip_valid(w, &b, &at, err);
 		if (r < 0)

@@ -76,6 +76,17 @@ load formats
   for i in $(seq 60); do
     head -c $((100 + i * 7)) /dev/urandom | lsm-put --sync none "k$i" -
   done
+  # and so that 1 to 8 bytes of a checksum lie before it.
+  local n off value
+  for n in 1 2 3 4 5 6 7 8; do
+    off=$(stat -c %s data/000001.wal)
+    value=$(((off + 600) / 512 * 512 - n - off - 54))
+    head -c $((value > 0 ? value : value + 512)) /dev/urandom |
+      lsm-put --sync none "f$n" -
+    [ $((($(stat -c %s data/000001.wal) + n) % 512)) -eq 0 ]
+    lsm-put --sync none "g$n" value
+  done
+  lsm-put --sync none last 1
   python3 "$READERS/judge.py" data 000001.wal unsynced
 }
 

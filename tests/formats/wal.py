@@ -136,11 +136,16 @@ def zero_sector(log, at, end):
     return False
 
 
-def has_holes(log, off, salt):
+def has_holes(log, off, salt, seed):
     first = min(-(-(off + 1) // SECTOR) * SECTOR, off + BATCH)
-    if first - off >= 8 and not any(log[off:first]):
+    front = not any(log[off:first])
+    if first - off >= 8 and front:
         return True
     b = batch_header(log, off, len(log))
+    if b and front:
+        sum = struct.pack("<Q", xxh3_64(log[off + 8:off + b[1]], seed))
+        if log[first:off + 8] == sum[first - off:]:
+            return True
     if not b:
         end = -(-(off + BATCH) // SECTOR) * SECTOR
         return zero_sector(log, off + 1, min(end, len(log)))
@@ -154,14 +159,14 @@ def has_holes(log, off, salt):
     return zero_sector(log, behind, end)
 
 
-def tail(log, off, known, salt):
+def tail(log, off, known, salt, seed):
     """Is what lies behind the valid batches a torn tail?  Bad when not."""
     if known > off:
         raise Bad("%d: damage in what was synced" % off)
     if len(log) - off < BATCH:
         return len(log) - off
     said = batch_after(log, off, salt)
-    if said is not None and (said > off or not has_holes(log, off, salt)):
+    if said is not None and (said > off or not has_holes(log, off, salt, seed)):
         raise Bad("%d: damage, valid batches follow" % off)
     return len(log) - off
 
@@ -186,7 +191,7 @@ def read(path, torn, sealed):
         if not torn:
             raise Bad("%d: no valid batch" % end)
         print("%s: torn tail of %d bytes at %d"
-              % (path, tail(log, end, known, salt), end), file=sys.stderr)
+              % (path, tail(log, end, known, salt, last), end), file=sys.stderr)
     elif known > end:
         raise Bad("%d: cut short, it was synced" % end)
     return out
