@@ -35,6 +35,11 @@ def cases(log):
             yield ("zeros from %d to %d%s" %
                    (first, past, ", whole sectors" if start else ""),
                    log[:first] + bytes(past - first) + log[past:])
+    # A sector that arrived, but as it was before the batch at n came.
+    for n, *_ in wal.batches(log, wal.header(log, "log"), end):
+        past = min((n // SECTOR + 1) * SECTOR, end)
+        yield ("zeros from %d to %d, whole sectors before that" % (n, past),
+               log[:n] + bytes(past - n) + log[past:])
     for n in (*range(0, end, 131), end - 1):
         yield ("flip at %d" % n,
                log[:n] + bytes([log[n] ^ 0x10]) + log[n + 1:])
