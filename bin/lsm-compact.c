@@ -1,14 +1,18 @@
+#include "bin/child.h"
 #include "bin/limits.h"
 #include "bin/progress.h"
+#include "bin/settings.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 enum {
 	OPT_ALL = 256,
+	OPT_CHILD_OF,
 	OPT_FROM,
 	OPT_IS_NEEDED,
 	OPT_MAX_BYTES,
+	OPT_OPTIONS,
 	OPT_PROGRESS,
 	OPT_RATE,
 	OPT_STRATEGY,
@@ -21,9 +25,10 @@ enum {
 static const char *const synopsis[] = {
 	"[-qvx] [-d DIR] [--all] [--from KEY] [--to KEY] [-j N] "
 	"[--strategy NAME] [--until HH:MM] [--max-bytes N] [--rate N] "
-	"[--progress jsonl] [--no-wait] [--timeout SECONDS]",
+	"[--progress jsonl] [--child-of PID] [--no-wait] [--timeout SECONDS]",
 	"--is-needed [-qv] [-d DIR] [--strategy NAME] [--no-wait] "
 	"[--timeout SECONDS]",
+	"--options NAME [OPTION=VALUE ...]",
 	NULL,
 };
 
@@ -39,6 +44,9 @@ static const struct tool_option options[] = {
 	{ "max-bytes", OPT_MAX_BYTES, "N", "read at most so many bytes" },
 	{ "rate", OPT_RATE, "N", "write at most so many bytes a second" },
 	{ "progress", OPT_PROGRESS, "jsonl", "JSON on stderr while it works" },
+	{ "options", OPT_OPTIONS, "NAME",
+	  "print the options of a strategy, as lines of JSON" },
+	{ "child-of", OPT_CHILD_OF, "PID", "end when its parent PID does" },
 	{ "verbose", 'v', NULL, "print one line on what was done" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -71,6 +79,7 @@ static int print_result(const struct tool *t,
 struct request {
 	struct store_compact_config config;
 	char *from, *to;
+	char *options_of; /* a strategy */
 	bool is_needed, jsonl, verbose;
 };
 
@@ -107,6 +116,12 @@ static void take_option(struct tool *t, struct request *q, int c)
 	case OPT_RATE:
 		config->rate = tool_size(t, "rate", t->value);
 		break;
+	case OPT_OPTIONS:
+		q->options_of = t->value;
+		break;
+	case OPT_CHILD_OF:
+		child_of(tool_number(t, "child-of", t->value, 1, INT32_MAX));
+		break;
 	case OPT_PROGRESS:
 		if (strcmp(t->value, "jsonl"))
 			tool_usage(t, "--progress: only jsonl: %s", t->value);
@@ -115,6 +130,31 @@ static void take_option(struct tool *t, struct request *q, int c)
 	default:
 		q->verbose = true;
 	}
+}
+
+static int print_piece(void *ctx, struct slice piece)
+{
+	return tool_write(1, piece.data, piece.len, ctx);
+}
+
+/* What a strategy takes; with OPTION=VALUE operands, whether it takes those. */
+static int print_options(const struct tool *t, const char *strategy,
+			 struct store_error *err)
+{
+	struct store_setting_text *list;
+	struct store_config c;
+	int r;
+
+	list = calloc((size_t)t->argc + 1, sizeof(*list));
+	if (!list)
+		return store_nomem(err);
+	for (int i = 0; i < t->argc; i++)
+		list[i] = settings_cut(t, t->argv[i]);
+	tool_config(t, STORE_READ, &c);
+	r = store_strategy(c.plugins, strategy, list, (size_t)t->argc,
+			   print_piece, err, err);
+	free(list);
+	return r < 0 ? r : tool_close_stdout(t, err);
 }
 
 /* One line: status 0 says that work waits, 1 that none does. */
@@ -174,6 +214,9 @@ int main(int argc, char **argv)
 	tool_start(&t, &spec, argc, argv);
 	while ((c = tool_option(&t)) != -1)
 		take_option(&t, &q, c);
+	if (q.options_of)
+		return tool_status(&t, print_options(&t, q.options_of, &err),
+				   &err);
 	if (t.argc)
 		tool_usage(&t, "takes no operands");
 	/* Now -x is known, wherever it stood. */

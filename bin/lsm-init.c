@@ -1,3 +1,4 @@
+#include "bin/settings.h"
 #include "bin/tool.h"
 
 enum {
@@ -31,37 +32,53 @@ struct init {
 	struct tool t;
 	const char *strategy;
 	const char *compression;
-	struct store_setting_text *settings;
-	size_t n_settings;
+	struct settings settings;
 };
 
-static void add_setting(struct init *in, const char *name, const char *value)
+/* --compression first, so that an operand may say otherwise of a level. */
+static int set_compression(struct init *in, struct store_error *err)
 {
-	in->settings[in->n_settings++] =
-		(struct store_setting_text){ name, value };
+	struct settings *s = &in->settings;
+	struct store_setting_text *p;
+
+	if (!in->compression)
+		return 0;
+	p = realloc(s->store, (s->n_store + 2) * sizeof(*p));
+	if (!p)
+		return store_nomem(err);
+	s->store = p;
+	memmove(p + 2, p, s->n_store * sizeof(*p));
+	p[0] = (struct store_setting_text){ "compression", in->compression };
+	p[1] = (struct store_setting_text){ "compression_last",
+					    in->compression };
+	s->n_store += 2;
+	return 0;
 }
 
-/* --compression first, so that an operand may say otherwise of a level. */
-static int make_settings(struct init *in, struct store_error *err)
+/* The strategy is judged where one, or an option of it, is given. */
+static int check_strategy(struct init *in, struct store_error *err)
 {
-	struct tool *t = &in->t;
+	struct store_error why = STORE_ERROR_INIT;
+	struct store_configuration standard;
+	const struct settings *s = &in->settings;
+	struct buf answer = BUF_INIT;
+	int r;
 
-	in->settings = calloc((size_t)t->argc + 2, sizeof(*in->settings));
-	if (!in->settings)
-		return store_nomem(err);
-	if (in->compression) {
-		add_setting(in, "compression", in->compression);
-		add_setting(in, "compression_last", in->compression);
-	}
-	for (int i = 0; i < t->argc; i++) {
-		char *eq = strchr(t->argv[i], '=');
-
-		if (!eq || eq == t->argv[i])
-			tool_usage(t, "not NAME=VALUE: %s", t->argv[i]);
-		*eq = '\0';
-		add_setting(in, t->argv[i], eq + 1);
-	}
-	return 0;
+	if (!in->strategy && !s->n_strategy)
+		return 0;
+	r = store_configuration(NULL, &standard, err);
+	if (r < 0)
+		return r;
+	r = settings_ask(in->strategy ? in->strategy : standard.strategy,
+			 s->strategy, s->n_strategy, &answer, &why);
+	if (r > 0 && !in->t.quiet)
+		tool_say(&in->t, "warning: the strategy is not checked: %s",
+			 why.text);
+	if (r < 0)
+		*err = why;
+	store_configuration_free(&standard);
+	buf_free(&answer);
+	return r < 0 ? r : 0;
 }
 
 static int create(struct init *in, struct store_error *err)
@@ -72,8 +89,10 @@ static int create(struct init *in, struct store_error *err)
 
 	tool_config(&in->t, STORE_WRITE | STORE_CREATE, &c);
 	c.strategy = in->strategy;
-	c.settings = in->settings;
-	c.n_settings = in->n_settings;
+	c.settings = in->settings.store;
+	c.n_settings = in->settings.n_store;
+	c.strategy_settings = in->settings.strategy;
+	c.n_strategy_settings = in->settings.n_strategy;
 	r = store_open(&db, in->t.dir, &c, err);
 	if (r >= 0 && !store_created(db))
 		r = store_fail(err, STORE_ENOSPACE, "%s: there is a store here",
@@ -85,7 +104,7 @@ static int create(struct init *in, struct store_error *err)
 int main(int argc, char **argv)
 {
 	struct store_error err = STORE_ERROR_INIT;
-	struct init in = { .strategy = NULL };
+	struct init in = { .settings = SETTINGS_INIT };
 	int c, r;
 
 	tool_start(&in.t, &spec, argc, argv);
@@ -95,8 +114,11 @@ int main(int argc, char **argv)
 		else
 			in.compression = in.t.value;
 	}
-	if ((r = make_settings(&in, &err)) >= 0)
+	if ((r = settings_sort(&in.settings, &in.t, in.t.argv, in.t.argc,
+			       &err)) >= 0 &&
+	    (r = set_compression(&in, &err)) >= 0 &&
+	    (r = check_strategy(&in, &err)) >= 0)
 		r = create(&in, &err);
-	free(in.settings);
+	settings_release(&in.settings);
 	return tool_status(&in.t, r, &err);
 }

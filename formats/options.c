@@ -67,7 +67,7 @@ const struct option_spec option_specs[] = {
 	COUNT(queue_depth, 1, 1u << 20, 4096,
 	      "asynchronous operations that may be under way"),
 	WORD(maintenance, maintenance_words, MAINTENANCE_AUTO,
-	     "who is to run lsm-compact: auto (anyone) or cron; a hint"),
+	     "who runs lsm-compact: auto (writers start it) or cron"),
 	{ .name = NULL },
 };
 
@@ -177,7 +177,9 @@ int options_set(struct options *o, struct slice name, struct slice value,
 	if (!s)
 		return store_fail(err, STORE_ECONFIG, "unknown option: %s",
 				  shown(text, sizeof(text), name));
-	if (s->type == OPTION_WORD) {
+	if (slice_eq(value, slice_str("default"))) {
+		v = s->def;
+	} else if (s->type == OPTION_WORD) {
 		if (!parse_word(value, s->words, &v))
 			return fail_word(s, err);
 	} else if (!parse_number(value, s->type == OPTION_BYTES, &v) ||

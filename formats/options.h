@@ -19,7 +19,8 @@ enum codec {
 };
 
 enum maintenance {
-	MAINTENANCE_AUTO = 0, /* whoever finds it needed runs lsm-compact */
+	MAINTENANCE_AUTO =
+		0, /* writing tools start lsm-compact when it is due */
 	MAINTENANCE_CRON = 1, /* somebody else runs lsm-compact */
 };
 
@@ -69,8 +70,8 @@ const struct option_spec *option_find(struct slice name);
 void options_default(struct options *o);
 
 /*
- * Set one option from text ("64M", "zstd").  STORE_ECONFIG, with a message
- * that names the bounds or the words, when the name or value is wrong.
+ * Set one option from text ("64M", "zstd", "default").  STORE_ECONFIG, with a
+ * message that names the bounds or the words, when the name or value is wrong.
  */
 int options_set(struct options *o, struct slice name, struct slice value,
 		struct store_error *err);

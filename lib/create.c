@@ -1,10 +1,9 @@
 #include "lib/create.h"
 
+#include "lib/configure.h"
 #include "lib/install.h"
 
 #include <errno.h>
-
-#define DEFAULT_STRATEGY "leveled"
 
 /* The directory that `path` is, or will be, in; owned by the caller. */
 static char *parent_of(const char *path)
@@ -104,28 +103,24 @@ int create_check(const struct dir *d, struct store_error *err)
 static int fill(struct manifest *m, const struct store_config *config,
 		struct store_error *err)
 {
-	const char *strategy =
-		config->strategy ? config->strategy : DEFAULT_STRATEGY;
-	int r = 0;
+	const struct store_change change = {
+		.strategy =
+			config->strategy ? config->strategy : DEFAULT_STRATEGY,
+		.settings = config->settings,
+		.n_settings = config->n_settings,
+		.strategy_settings = config->strategy_settings,
+		.n_strategy_settings = config->n_strategy_settings,
+	};
+	int r;
 
-	if (!strategy_name_ok(strategy))
-		return store_fail(err, STORE_ECONFIG,
-				  "strategy: a name is 1 to 32 of a-z, 0-9, "
-				  "- and _");
-	m->strategy = strdup(strategy);
-	if (!m->strategy)
-		return store_nomem(err);
 	if (os.random(m->uuid, sizeof(m->uuid)) < 0)
 		return store_fail_errno(err, NULL, "getrandom", "uuid", errno);
 	m->generation = 1;
 	m->next_number = 1;
 	m->created_ms = os.now_ms();
 	options_default(&m->options);
-	for (size_t i = 0; r == 0 && i < config->n_settings; i++)
-		r = options_set(&m->options,
-				slice_str(config->settings[i].name),
-				slice_str(config->settings[i].value), err);
-	return r < 0 ? r : options_check(&m->options, err);
+	r = configure_apply(m, &change, err);
+	return r < 0 ? r : 0;
 }
 
 /* Under WRITE and MANIFEST. */

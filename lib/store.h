@@ -97,6 +97,9 @@ struct store_config {
 	const char *strategy;
 	const struct store_setting_text *settings;
 	size_t n_settings;
+	/* and the strategy's, as in store_change */
+	const struct store_setting_text *strategy_settings;
+	size_t n_strategy_settings;
 };
 
 #define STORE_NO_WAIT (-1)
@@ -238,6 +241,78 @@ STORE_API uint64_t store_batch_limit(const struct store *db);
  */
 STORE_API int store_warning(struct store *db, struct store_error *err);
 
+/* ---- configuration ---- */
+
+enum store_option_type {
+	STORE_COUNT = 0,
+	STORE_BYTES = 1, /* its text may end in K, M, G */
+	STORE_WORD = 2,	 /* one of `words`; the numbers are indexes */
+};
+
+struct store_option {
+	const char *name;
+	enum store_option_type type;
+	uint64_t value, def, min, max;
+	const char *const *words; /* ends with NULL; of others NULL */
+	const char *help;	  /* one line */
+};
+
+/* What a store is set to, as it was when it was asked. */
+struct store_configuration {
+	struct store_option *options;
+	size_t n_options;
+	char *strategy;
+	struct store_setting_text *settings; /* the strategy's, by name */
+	size_t n_settings;
+};
+
+/*
+ * *out is the caller's until store_configuration_free().  `db` NULL: what a
+ * new store has where nothing is said.
+ */
+STORE_API int store_configuration(struct store *db,
+				  struct store_configuration *out,
+				  struct store_error *err);
+STORE_API void store_configuration_free(struct store_configuration *c);
+
+/*
+ * What is to be different; the rest stays.  A value "default" takes a setting
+ * back.  Another strategy begins without settings, the same one keeps those
+ * it has.  Whether the strategy is there, and what its settings mean, only
+ * lsm-compact knows: here they need but be short and printable.
+ */
+struct store_change {
+	const char *strategy; /* NULL: the same */
+	const struct store_setting_text *settings;
+	size_t n_settings;
+	const struct store_setting_text *strategy_settings;
+	size_t n_strategy_settings;
+};
+
+/*
+ * Change the configuration, all of it at once or, on failure, nothing.  Every
+ * handle of every process goes by it from its next operation; cache_bytes,
+ * queue_depth and the limit of a batch are those of when a handle was opened,
+ * and tables that are there stay as they are until they are merged.
+ *   STORE_ECONFIG  an unknown option, or a value out of its bounds
+ *   STORE_EACCESS  the handle was not opened with STORE_WRITE
+ */
+STORE_API int store_configure(struct store *db,
+			      const struct store_change *change,
+			      struct store_error *err);
+
+/*
+ * What a strategy is and which settings it takes, as lines of JSON (the
+ * schema is in formats/config.md), handed to `sink`; its code is loaded for
+ * that.  With settings: judged, and told as their values.  `plugins` as in
+ * store_config.
+ *   STORE_ECONFIG  no such strategy, or refused; a setting it does not take
+ */
+STORE_API int store_strategy(const char *plugins, const char *name,
+			     const struct store_setting_text *settings,
+			     size_t n, store_sink *sink, void *ctx,
+			     struct store_error *err);
+
 /* ---- maintenance ---- */
 
 /*
@@ -307,7 +382,7 @@ STORE_API int store_compact(struct store *db,
 
 struct store_need {
 	uint64_t bytes; /* that compaction would read by and by, roughly */
-	char why[64];	/* what comes first, in words; "" when it is under way */
+	char why[64]; /* what comes first, in words; "" when it is under way */
 };
 
 /*

@@ -3,7 +3,7 @@
 
 load helper
 
-ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-flush lsm-compact lsm-shell lsm-dump lsm-verify"
+ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-config lsm-flush lsm-compact lsm-shell lsm-dump lsm-verify"
 
 @test "store: -d comes before LSM_DIR, which comes before ./data" {
   lsm-put k environment
@@ -20,7 +20,7 @@ ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-flush lsm-compact lsm-shell l
 @test "store: a tool that does not create says that there is none, status 66" {
   local tool
   for tool in "lsm-get k" "lsm-del k" "lsm-scan" "lsm-flush" "lsm-compact" \
-    "lsm-flush --is-needed" "lsm-del --all" "lsm-del -n --all"; do
+    lsm-config "lsm-config a=1" "lsm-flush --is-needed" "lsm-del --all" "lsm-del -n --all"; do
     run -66 --separate-stderr $tool
     [ -z "$output" ]
     one_message_of "${tool%% *}"
@@ -210,6 +210,10 @@ lsm-del -n k
 lsm-del -n
 lsm-del -n --all
 lsm-compact -v
+lsm-compact --options leveled
+lsm-config
+lsm-config strategy
+lsm-config --json
 lsm-shell
 LIST
 }
