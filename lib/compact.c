@@ -235,7 +235,7 @@ int store_compact_need(struct store *db, const char *strategy,
 	if (r == 0) {
 		r = plan_make(&plan, c.plugin.strategy, &o.s, &o.m.options,
 			      &one, err);
-		need->bytes = c.plugin.strategy->need(&o.s.view);
+		need->bytes = plan.need;
 	}
 	if (r == 0 && plan.n)
 		memcpy(need->why, plan.jobs[0].why, sizeof(need->why));

@@ -1,5 +1,7 @@
 #include "lib/os.h"
 
+#include "lib/confine.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <linux/magic.h>
@@ -12,6 +14,7 @@
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -213,6 +216,24 @@ static void real_sleep_us(uint64_t us)
 	nanosleep(&t, NULL);
 }
 
+static void *real_share(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int real_wait(pid_t pid, int *status)
+{
+	return waitpid(pid, status, 0) < 0 ? -1 : 0;
+}
+
+static void real_quit(void)
+{
+	_exit(0);
+}
+
 struct os os = {
 	.openat = real_openat,
 	.close = close,
@@ -248,6 +269,12 @@ struct os os = {
 	.monotonic_ms = real_monotonic_ms,
 	.monotonic_us = real_monotonic_us,
 	.sleep_us = real_sleep_us,
+	.share = real_share,
+	.getpid = getpid,
+	.fork = fork,
+	.wait = real_wait,
+	.confine = confine,
+	.quit = real_quit,
 };
 
 /* Their caches are not coherent between hosts: a lock would not be enough. */

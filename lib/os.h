@@ -27,6 +27,8 @@ struct os_place {
 	bool unique;	/* the mount id is never reused (Linux 6.8) */
 };
 
+struct confines;
+
 /* Called for each name of a directory but . and ..; non-zero stops. */
 typedef int os_list_fn(void *ctx, const char *name);
 
@@ -68,6 +70,14 @@ struct os {
 	uint64_t (*monotonic_ms)(void); /* for deadlines only */
 	uint64_t (*monotonic_us)(void);
 	void (*sleep_us)(uint64_t us);
+	/* zeroed memory that a forked child shares; or NULL */
+	void *(*share)(size_t len);
+	pid_t (*getpid)(void);
+	pid_t (*fork)(void);
+	int (*wait)(pid_t pid, int *status); /* waitpid */
+	/* in a forked child: lib/confine.h */
+	void (*confine)(pid_t parent, const struct confines *c);
+	void (*quit)(void); /* _exit(0) */
 };
 
 extern struct os os;

@@ -10,29 +10,17 @@
 #ifndef LIB_PLAN_H
 #define LIB_PLAN_H
 
+#include "formats/plan.h"
 #include "lib/survey.h"
 
-/* A job, independent of the view it was made from. */
-struct plan_job {
-	enum lsm_kind kind;
-	uint32_t level; /* of the output */
-	uint64_t into;	/* a table of the run it goes into; 0: a new run */
-	uint64_t *inputs;
-	size_t n_inputs;
-	uint64_t bytes;	      /* of the inputs */
-	uint64_t table_bytes; /* cut the output here; never 0 */
-	char why[64];
-};
+#include <assert.h>
 
-struct plan {
-	struct plan_job *jobs;
-	size_t n;
-};
-
-#define PLAN_INIT ((struct plan){ NULL, 0 })
-
-void plan_release(struct plan *p);
-void plan_job_release(struct plan_job *j);
+/* How a job and a plan look: formats/plan.h. */
+static_assert((int)PLAN_MERGE == (int)LSM_MERGE &&
+		      (int)PLAN_MOVE == (int)LSM_MOVE &&
+		      (int)PLAN_DROP == (int)LSM_DROP &&
+		      (int)PLAN_FLUSH == (int)LSM_FLUSH,
+	      "kinds of jobs have one number");
 
 /* Why a job was refused: text for a message. */
 struct refusal {
@@ -40,13 +28,29 @@ struct refusal {
 };
 
 /*
- * Ask `strategy` for jobs within `budget` and validate each.  *p is PLAN_INIT;
- * on failure it is released.
- *   STORE_ECONFIG  a job, or the way it was emitted, is refused
+ * Ask `strategy` what waits and for jobs within `budget`, in a process of its
+ * own (lib/ask.h), and validate each.  *p is PLAN_INIT; on failure it is
+ * released.
+ *   STORE_ECONFIG  a job, or the way it was emitted, is refused; or the
+ *                  strategy crashed, or came to no end
  */
 int plan_make(struct plan *p, const struct lsm_strategy *strategy,
 	      const struct survey *s, const struct options *options,
 	      const struct lsm_budget *budget, struct store_error *err);
+
+/* The same, the strategy called in this process: for simulations. */
+int plan_make_here(struct plan *p, const struct lsm_strategy *strategy,
+		   const struct survey *s, const struct options *options,
+		   const struct lsm_budget *budget, struct store_error *err);
+
+/*
+ * Validate a plan that came as text, in its order: tables that stand in two
+ * jobs included.  Fills in what the text may leave open: table_bytes, bytes.
+ * `who` begins the message.  STORE_ECONFIG.
+ */
+int plan_check(struct plan *p, const char *who, const struct survey *s,
+	       const struct options *options, bool drops,
+	       struct store_error *err);
 
 /*
  * Is the job right for this survey?  1, or 0 with the reason.  Also for a

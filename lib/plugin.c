@@ -1,5 +1,6 @@
 #include "lib/plugin.h"
 
+#include "lib/ask.h"
 #include "lib/os.h"
 
 #include <dlfcn.h>
@@ -253,7 +254,8 @@ static int apply(const struct lsm_strategy *s, const struct setting *setting,
 int plugin_options(const struct lsm_strategy *s, const struct setting *settings,
 		   size_t n, uint64_t *values, struct store_error *err)
 {
-	const char *why;
+	const struct question q = { .strategy = s, .options = values };
+	struct answer a = ANSWER_INIT;
 	int r;
 
 	for (size_t i = 0; i < s->n_options; i++)
@@ -261,9 +263,12 @@ int plugin_options(const struct lsm_strategy *s, const struct setting *settings,
 	for (size_t i = 0; i < n; i++)
 		if ((r = apply(s, &settings[i], values, err)) < 0)
 			return r;
-	why = s->check ? s->check(values) : NULL;
-	if (why)
-		return store_fail(err, STORE_ECONFIG, "strategy %s: %.200s",
-				  s->name, why);
-	return 0;
+	if (!s->check)
+		return 0;
+	r = ask(&a, &q, err);
+	if (r == 0 && a.objection[0])
+		r = store_fail(err, STORE_ECONFIG, "strategy %s: %s", s->name,
+			       a.objection);
+	answer_release(&a);
+	return r;
 }

@@ -18,8 +18,10 @@
  *
  * A handle may be shared by threads; snapshots, iterators and batches belong
  * to one thread at a time.  A handle is dead in a forked child: there, only
- * exec or _exit.  The library prints nothing, starts no process, owns no
- * signal, and never exits.
+ * exec or _exit.  The library prints nothing, owns no signal, never exits, and
+ * starts no process, but for one: what compacts, or judges a strategy's
+ * settings, asks the strategy in a short-lived child (lib/ask.h), so that a
+ * plugin's crash or endless loop is an error and no more.
  *
  * Functions return 0 or more for success and a negative enum store_err
  * (formats/error.h); `err` then tells file, offset and cause.  Any function

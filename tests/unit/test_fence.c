@@ -343,8 +343,8 @@ static void sim_round(struct sim *s)
 		struct survey v;
 
 		tree_survey(&v, &s->t, s->options);
-		CHECK_OK(plan_make(&p, s->plugin.strategy, &v, &s->t.m.options,
-				   &budget, &err),
+		CHECK_OK(plan_make_here(&p, s->plugin.strategy, &v,
+					&s->t.m.options, &budget, &err),
 			 err);
 		survey_release(&v);
 		n = p.n;

@@ -2,6 +2,7 @@
  * plan.h and survey.h: what a strategy sees, and that nobody trusts what it
  * says.
  */
+#include "lib/os.h"
 #include "tests/unit/tree.h"
 
 /* Three runs above one level, and a table off to the side. */
@@ -22,7 +23,7 @@
 /* What the strategy under test will emit. */
 static struct lsm_job jobs[4];
 static size_t n_jobs;
-static unsigned refused_emits;
+static unsigned *refused_emits; /* shared with the child that emits */
 
 static void emit_jobs(const struct lsm_view *v, const struct lsm_budget *b,
 		      lsm_emit *emit, void *ctx)
@@ -30,7 +31,8 @@ static void emit_jobs(const struct lsm_view *v, const struct lsm_budget *b,
 	(void)v;
 	(void)b;
 	for (size_t i = 0; i < n_jobs; i++)
-		refused_emits += !emit(ctx, &jobs[i]);
+		if (!emit(ctx, &jobs[i]) && refused_emits)
+			++*refused_emits;
 }
 
 static void emit_for_ever(const struct lsm_view *v, const struct lsm_budget *b,
@@ -42,7 +44,16 @@ static void emit_for_ever(const struct lsm_view *v, const struct lsm_budget *b,
 		emit(ctx, &jobs[0]);
 }
 
-static struct lsm_strategy strategy = { .name = "test", .plan = emit_jobs };
+static uint64_t some_need(const struct lsm_view *v)
+{
+	return v->n_tables;
+}
+
+#define TEST_STRATEGY                                                          \
+	((struct lsm_strategy){                                                \
+		.name = "test", .need = some_need, .plan = emit_jobs })
+
+static struct lsm_strategy strategy;
 
 #define LIST(...)                                                              \
 	.inputs = (const uint64_t[]){ __VA_ARGS__ },                           \
@@ -72,7 +83,7 @@ static const char *refusal(struct lsm_job job)
 	struct plan p = PLAN_INIT;
 	const char *text;
 
-	strategy = (struct lsm_strategy){ .name = "test", .plan = emit_jobs };
+	strategy = TEST_STRATEGY;
 	jobs[0] = job;
 	n_jobs = 1;
 	text = plan_text(TREE, &p);
@@ -222,7 +233,7 @@ TEST(a_claimed_table_is_left_alone)
 {
 	struct plan p = PLAN_INIT;
 
-	strategy = (struct lsm_strategy){ .name = "test", .plan = emit_jobs };
+	strategy = TEST_STRATEGY;
 	jobs[0] = (struct lsm_job){ .kind = LSM_MERGE,
 				    .run = LSM_NEW_RUN,
 				    LIST(7) };
@@ -235,7 +246,7 @@ TEST(two_jobs_share_no_table)
 {
 	struct plan p = PLAN_INIT;
 
-	strategy = (struct lsm_strategy){ .name = "test", .plan = emit_jobs };
+	strategy = TEST_STRATEGY;
 	jobs[0] = (struct lsm_job){ .kind = LSM_MERGE,
 				    .run = LSM_NEW_RUN,
 				    LIST(30, 20) };
@@ -255,7 +266,7 @@ TEST(a_plan_ends_with_its_budget)
 	struct survey s;
 	struct tree t;
 
-	strategy = (struct lsm_strategy){ .name = "test", .plan = emit_jobs };
+	strategy = TEST_STRATEGY;
 	jobs[0] = (struct lsm_job){
 		.kind = LSM_MERGE, .level = 1, .run = LSM_NEW_RUN, LIST(21)
 	};
@@ -263,12 +274,13 @@ TEST(a_plan_ends_with_its_budget)
 		.kind = LSM_MERGE, .level = 1, .run = LSM_NEW_RUN, LIST(10)
 	};
 	n_jobs = 2;
-	refused_emits = 0;
+	refused_emits = os.share(sizeof(*refused_emits));
+	CHECK(refused_emits);
 	tree_read(&t, TREE);
 	tree_survey(&s, &t, NULL);
 	CHECK_OK(plan_make(&p, &strategy, &s, &t.m.options, &budget, &err),
 		 err);
-	CHECK(p.n == 1 && p.jobs[0].inputs[0] == 21 && refused_emits == 2);
+	CHECK(p.n == 1 && p.jobs[0].inputs[0] == 21 && *refused_emits == 2);
 	plan_release(&p);
 	budget = (struct lsm_budget){ 9, 1 << 20 };
 	CHECK_OK(plan_make(&p, &strategy, &s, &t.m.options, &budget, &err),
@@ -283,8 +295,8 @@ TEST(a_strategy_that_never_ends_is_left)
 {
 	struct plan p = PLAN_INIT;
 
-	strategy =
-		(struct lsm_strategy){ .name = "test", .plan = emit_for_ever };
+	strategy = TEST_STRATEGY;
+	strategy.plan = emit_for_ever;
 	jobs[0] = (struct lsm_job){
 		.kind = LSM_MERGE, .level = 1, .run = LSM_NEW_RUN, LIST(21)
 	};
@@ -296,7 +308,7 @@ TEST(a_reason_is_copied_as_printable_text)
 {
 	struct plan p = PLAN_INIT;
 
-	strategy = (struct lsm_strategy){ .name = "test", .plan = emit_jobs };
+	strategy = TEST_STRATEGY;
 	jobs[0] = (struct lsm_job){ .kind = LSM_MERGE,
 				    .level = 1,
 				    .run = LSM_NEW_RUN,
