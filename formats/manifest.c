@@ -292,15 +292,13 @@ static int reach_level(struct manifest *m, uint32_t level,
 	return 0;
 }
 
-int manifest_add_run(struct manifest *m, uint32_t level,
-		     const struct table_meta *tables, size_t n,
-		     struct store_error *err)
+int manifest_insert_run(struct manifest *m, uint32_t level, size_t at,
+			const struct table_meta *tables, size_t n,
+			struct store_error *err)
 {
-	uint64_t age = age_last(tables, n);
 	struct run run = { NULL, n };
 	struct run *runs;
 	struct level *l;
-	size_t at = 0;
 	int r;
 
 	if (n == 0)
@@ -309,8 +307,6 @@ int manifest_add_run(struct manifest *m, uint32_t level,
 	    (r = tables_copy(&run.tables, tables, n, err)) < 0)
 		return r;
 	l = &m->levels[level];
-	while (at < l->n && age_last(l->runs[at].tables, l->runs[at].n) >= age)
-		at++;
 	runs = array_open(l->runs, l->n, at, sizeof(*runs));
 	if (!runs) {
 		tables_free(run.tables, n);
@@ -320,6 +316,23 @@ int manifest_add_run(struct manifest *m, uint32_t level,
 	l->n++;
 	runs[at] = run;
 	return 0;
+}
+
+int manifest_add_run(struct manifest *m, uint32_t level,
+		     const struct table_meta *tables, size_t n,
+		     struct store_error *err)
+{
+	uint64_t age = age_last(tables, n);
+	size_t at = 0;
+
+	if (level < m->n_levels) {
+		const struct level *l = &m->levels[level];
+
+		while (at < l->n &&
+		       age_last(l->runs[at].tables, l->runs[at].n) >= age)
+			at++;
+	}
+	return manifest_insert_run(m, level, at, tables, n, err);
 }
 
 static size_t place_by_key(const struct run *run, struct slice smallest)

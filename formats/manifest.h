@@ -156,6 +156,10 @@ int manifest_trim_table(struct manifest *m, uint64_t number, struct slice from,
 int manifest_add_run(struct manifest *m, uint32_t level,
 		     const struct table_meta *tables, size_t n,
 		     struct store_error *err);
+/* The same at a place of the caller's choice, at most the number of runs. */
+int manifest_insert_run(struct manifest *m, uint32_t level, size_t at,
+			const struct table_meta *tables, size_t n,
+			struct store_error *err);
 /*
  * Add tables to an existing run of `level`, the one at index `run`, each at
  * its place by key.

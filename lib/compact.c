@@ -1,13 +1,11 @@
 #include "lib/compact.h"
 
+#include "lib/crew.h"
 #include "lib/flush.h"
 #include "lib/install.h"
-#include "lib/job.h"
-#include "lib/outlook.h"
+#include "lib/planrange.h"
 #include "lib/sweep.h"
 
-/* Jobs of one plan: few, for the next plan knows what came of them. */
-#define PLAN_JOBS 16
 /*
  * A strategy that never finds an end is stopped when the store was read
  * PASSES times, and SMALL_JOBS small jobs were done besides.
@@ -15,19 +13,25 @@
 #define PASSES 32
 #define SMALL_JOB (UINT64_C(1) << 20)
 #define SMALL_JOBS 256
-/* Plans of which nothing could be carried out, in a row. */
-#define STALE_PLANS 8
+/* Looks at a job that others have made wrong meanwhile. */
+#define TRIES 8
 
-/* The tree now; `own`, if any, is a job whose inputs we claim. */
 static int look(const struct compaction *c, struct outlook *o,
-		const struct plan_job *own, struct store_error *err)
+		const struct plan_job *own, bool blind, struct store_error *err)
 {
 	const struct outlook_ask ask = { .trigger = c->trigger,
 					 .options = c->options,
 					 .own = own ? own->inputs : NULL,
-					 .n_own = own ? own->n_inputs : 0 };
+					 .n_own = own ? own->n_inputs : 0,
+					 .blind = blind };
 
 	return outlook_read(o, c->db, &ask, err);
+}
+
+int compaction_look(const struct compaction *c, struct outlook *o,
+		    struct store_error *err)
+{
+	return look(c, o, NULL, false, err);
 }
 
 /* ---- C2 to C5: one job ---- */
@@ -48,7 +52,6 @@ static int claim(struct compaction *c, const struct plan_job *j,
 		if (r > 0)
 			continue;
 		unclaim(c, j, i);
-		c->result->busy += r == 0;
 		return r;
 	}
 	return 1;
@@ -56,113 +59,147 @@ static int claim(struct compaction *c, const struct plan_job *j,
 
 /* Between the plan and the claims others may have installed: look again. */
 static int do_claimed(struct compaction *c, const struct plan_job *j,
+		      struct store_compact_result *result,
 		      struct store_error *err)
 {
 	bool drops = c->plugin.strategy->flags & LSM_STRATEGY_DROPS;
 	struct outlook o = OUTLOOK_INIT;
 	struct refusal why;
-	int r = look(c, &o, j, err);
+	int r = look(c, &o, j, false, err);
 
-	if (r < 0)
-		return r;
-	r = plan_job_check(j, &o.s, drops, &why, err);
+	if (r == 0)
+		r = plan_job_check(j, &o.s, drops, &why, err);
 	if (r == 1)
-		r = job_run(c->db, j, &o.s, &o.m, c->result, err);
+		r = job_run(c->db, j, &o, &c->pace, result, err);
+	else
+		unclaim(c, j, j->n_inputs);
 	outlook_release(&o);
 	return r;
 }
 
-/* F0 to F4: the memtable, as far as it is full now. */
-static int do_flush(struct compaction *c, struct store_error *err)
+/* F0 to F4: all that is in the memtable now. */
+static int do_flush(struct compaction *c, struct store_compact_result *result,
+		    struct store_error *err)
 {
 	int r = store_flush(c->db, err);
 
 	if (r < 0)
 		return r;
-	c->result->jobs++;
-	return 1;
+	result->jobs++;
+	return JOB_DONE;
 }
 
 int compaction_do(struct compaction *c, const struct plan_job *j,
-		  struct store_error *err)
+		  struct store_compact_result *result, struct store_error *err)
 {
-	int swept, r;
-
-	if (j->kind == LSM_FLUSH)
-		return do_flush(c, err);
-	r = claim(c, j, err);
-	if (r <= 0)
-		return r;
-	r = do_claimed(c, j, err);
-	unclaim(c, j, j->n_inputs);
-	if (r <= 0)
-		return r;
-	swept = sweep(c->db, err);
-	return swept < 0 ? swept : 1;
-}
-
-/* ---- rounds ---- */
-
-/* 1 when something came of the plan, 0 when nothing is due. */
-static int do_plan(struct compaction *c, struct store_error *err)
-{
-	const struct lsm_budget budget = { PLAN_JOBS, c->left };
-	struct outlook o = OUTLOOK_INIT;
-	struct plan plan = PLAN_INIT;
 	int r;
 
-	r = look(c, &o, NULL, err);
+	if (j->kind == LSM_FLUSH) {
+		r = do_flush(c, result, err);
+	} else {
+		r = claim(c, j, err);
+		result->busy += r == 0;
+		if (r == 1)
+			r = do_claimed(c, j, result, err);
+	}
+	if (r == JOB_DONE)
+		pace_job(&c->pace, j->why);
+	else if (r == JOB_REFUSED)
+		pace_plan(&c->pace, -(int64_t)j->bytes);
+	return r;
+}
+
+/* ---- one job for all of the store, or for a range ---- */
+
+static int plan_one(struct compaction *c, struct plan_job *j,
+		    struct store_error *err)
+{
+	const struct store_compact_config *config = c->config;
+	struct outlook o = OUTLOOK_INIT;
+	int r = compaction_look(c, &o, err);
+
 	if (r < 0)
 		return r;
-	r = plan_make(&plan, c->plugin.strategy, &o.s, &o.m.options, &budget,
-		      err);
-	for (size_t i = 0; r >= 0 && i < plan.n && c->left; i++) {
-		uint64_t bytes = plan.jobs[i].bytes;
-
-		if (bytes < SMALL_JOB)
-			bytes = SMALL_JOB;
-		c->left -= bytes < c->left ? bytes : c->left;
-		r = compaction_do(c, &plan.jobs[i], err);
-	}
-	if (r >= 0)
-		r = plan.n > 0;
-	plan_release(&plan);
+	if (config->from.len || config->to.len)
+		r = plan_range(j, &o.s, &o.m.options, config->from, config->to,
+			       err);
+	else
+		r = plan_everything(j, &o.s, &o.m.options, err);
 	outlook_release(&o);
 	return r;
 }
 
-/* Until nothing is due. */
-static int do_round(struct compaction *c, struct store_error *err)
+/*
+ * Flushes may go on meanwhile, they only add newer runs; but what others merge
+ * may make the job wrong, so that it has to be planned again.
+ */
+static int do_one(struct compaction *c, struct store_compact_result *result,
+		  struct store_error *err)
 {
-	unsigned stale = 0;
-	int r = 1;
+	int r = 0;
 
-	while (r > 0 && c->left && stale < STALE_PLANS) {
-		uint64_t before = c->result->jobs + c->result->busy;
+	for (unsigned i = 0; i < TRIES && r == JOB_REFUSED; i++) {
+		struct plan_job j = { .kind = 0 };
 
-		r = do_plan(c, err);
-		stale = c->result->jobs + c->result->busy > before ? 0
-								   : stale + 1;
+		r = plan_one(c, &j, err);
+		if (r == 0 && j.n_inputs == 0)
+			r = JOB_DONE;
+		else if (r == 0 && pace_over(&c->pace))
+			r = JOB_STOPPED;
+		else if (r == 0) {
+			pace_plan(&c->pace, (int64_t)j.bytes);
+			r = compaction_do(c, &j, result, err);
+		}
+		plan_job_release(&j);
+		if (result->busy)
+			break;
 	}
+	if (r == JOB_STOPPED)
+		result->stopped = 1;
 	return r < 0 ? r : 0;
 }
 
-/* All into one run; flushes may go on meanwhile, they only add newer ones. */
-static int do_everything(struct compaction *c, struct store_error *err)
+/* ---- what others have taken ---- */
+
+static bool is_taken(const struct survey *s, const struct plan_job *j)
 {
-	struct outlook o = OUTLOOK_INIT;
-	struct plan_job j;
-	int r = look(c, &o, NULL, err);
+	for (size_t i = 0; i < j->n_inputs; i++) {
+		size_t at = survey_find(s, j->inputs[i]);
+
+		if (at < s->view.n_tables && s->tables[at].claimed)
+			return true;
+	}
+	return false;
+}
+
+/* How many jobs would be due if nobody had claimed their tables? */
+static int count_taken(struct compaction *c, uint64_t *n,
+		       struct store_error *err)
+{
+	const struct lsm_budget budget = { 16, UINT64_MAX };
+	struct outlook o = OUTLOOK_INIT, blind = OUTLOOK_INIT;
+	struct plan plan = PLAN_INIT;
+	bool any = false;
+	int r = compaction_look(c, &o, err);
 
 	if (r < 0)
 		return r;
-	r = plan_everything(&j, &o.s, &o.m.options, err);
-	if (r == 0 && j.n_inputs)
-		r = compaction_do(c, &j, err);
-	plan_job_release(&j);
+	for (size_t i = 0; i < o.s.view.n_levels; i++)
+		any |= o.s.levels[i].claimed;
+	if (any)
+		r = look(c, &blind, NULL, true, err);
+	if (any && r == 0)
+		r = plan_make(&plan, c->plugin.strategy, &blind.s,
+			      &blind.m.options, &budget, err);
+	for (size_t i = 0; r == 0 && i < plan.n; i++)
+		*n += is_taken(&o.s, &plan.jobs[i]);
+	plan_release(&plan);
+	outlook_release(&blind);
 	outlook_release(&o);
-	return r < 0 ? r : 0;
+	return r;
 }
+
+/* ---- the whole ---- */
 
 /* The store's strategy with its settings, or another with its defaults. */
 static int load_strategy(struct compaction *c, const char *name,
@@ -190,33 +227,66 @@ static int load_strategy(struct compaction *c, const char *name,
 	return r;
 }
 
-int store_compact(struct store *db, const struct store_compact_config *config,
-		  struct store_compact_result *result, struct store_error *err)
+static int run(struct compaction *c, struct store_compact_result *result,
+	       struct store_error *err)
 {
-	static const struct store_compact_config defaults;
-	struct store_compact_result ignored = { .jobs = 0 };
-	struct compaction c = { .db = db, .plugin = PLUGIN_INIT };
+	const struct store_compact_config *config = c->config;
 	int r;
 
-	if (!config)
-		config = &defaults;
-	c.result = result ? result : &ignored;
-	*c.result = (struct store_compact_result){ .jobs = 0 };
-	c.trigger = config->all ? LSM_ALL : LSM_DUE;
+	if (config->from.len || config->to.len) {
+		r = do_one(c, result, err);
+	} else {
+		r = crew_run(c, result, err);
+		if (r == 0 && !result->stopped)
+			r = count_taken(c, &result->busy, err);
+		if (r == 0 && config->all && !result->stopped && !result->busy)
+			r = do_one(c, result, err);
+	}
+	/* What a killed compaction left behind goes even if nothing is due. */
+	if (r == 0 && result->jobs == 0)
+		r = sweep(c->db, err);
+	return r;
+}
+
+static int check_config(const struct store *db,
+			const struct store_compact_config *config,
+			struct store_error *err)
+{
 	if (!db->write || db->private)
 		return store_fail(err, STORE_EACCESS,
 				  "%s: compaction needs a store opened for "
 				  "writing",
 				  db->dir.path);
-	r = load_strategy(&c, config->strategy, err);
+	if (config->to.len && slice_cmp(config->from, config->to) >= 0)
+		return store_fail(err, STORE_EINVAL,
+				  "%s: a range that ends where it begins, or "
+				  "before",
+				  db->dir.path);
+	return 0;
+}
+
+int store_compact(struct store *db, const struct store_compact_config *config,
+		  struct store_compact_result *result, struct store_error *err)
+{
+	static const struct store_compact_config defaults;
+	struct store_compact_result ignored;
+	struct compaction c = { .db = db, .plugin = PLUGIN_INIT };
+	int r;
+
+	c.config = config ? config : &defaults;
+	c.trigger = c.config->all ? LSM_ALL : LSM_DUE;
+	if (!result)
+		result = &ignored;
+	*result = (struct store_compact_result){ .jobs = 0 };
+	r = check_config(db, c.config, err);
+	if (r < 0)
+		return r;
+	pace_init(&c.pace, c.config);
+	r = load_strategy(&c, c.config->strategy, err);
 	if (r == 0)
-		r = do_round(&c, err);
-	if (r == 0 && config->all)
-		r = do_everything(&c, err);
-	/* What a killed compaction left behind goes even if nothing is due. */
-	if (r == 0 && c.result->jobs == 0)
-		r = sweep(db, err);
+		r = run(&c, result, err);
 	plugin_close(&c.plugin);
+	pace_release(&c.pace);
 	return r < 0 ? r : 0;
 }
 
@@ -231,7 +301,7 @@ int store_compact_need(struct store *db, const char *strategy,
 
 	*need = (struct store_need){ .bytes = 0 };
 	if (r == 0)
-		r = look(&c, &o, NULL, err);
+		r = compaction_look(&c, &o, err);
 	if (r == 0) {
 		r = plan_make(&plan, c.plugin.strategy, &o.s, &o.m.options,
 			      &one, err);

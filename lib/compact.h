@@ -1,5 +1,5 @@
 /*
- * compact.h - rounds of compaction: C1 to C5 of formats/manifest.md.
+ * compact.h - a run of store_compact(): C1 to C5 of formats/manifest.md.
  *
  * store_compact() (lib/store.h) lives in compact.c; nothing else of the
  * library refers to it, so only who calls it links the loading of plugins.
@@ -8,24 +8,30 @@
 #define LIB_COMPACT_H
 
 #include "lib/engine.h"
+#include "lib/job.h"
+#include "lib/outlook.h"
 #include "lib/plan.h"
 #include "lib/plugin.h"
 
-/* One run of store_compact(). */
 struct compaction {
 	struct store *db;
+	const struct store_compact_config *config;
 	struct plugin plugin;
 	uint64_t options[LSM_OPTIONS_MAX]; /* of the strategy */
 	enum lsm_trigger trigger;
+	struct pace pace;
 	uint64_t left; /* bytes that jobs may still read */
-	struct store_compact_result *result;
 };
 
+/* C1: the tree as it is now.  *o is OUTLOOK_INIT; on failure released. */
+int compaction_look(const struct compaction *c, struct outlook *o,
+		    struct store_error *err);
+
 /*
- * Claim, look again, carry out, sweep.  1 done; 0 left alone, because another
- * process works on an input or the store has changed.
+ * Claim, look again, carry out.  Adds to *result.  An enum job_end;
+ * JOB_REFUSED also when an input is in another's job, which counts as busy.
  */
 int compaction_do(struct compaction *c, const struct plan_job *j,
-		  struct store_error *err);
+		  struct store_compact_result *result, struct store_error *err);
 
 #endif

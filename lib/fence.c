@@ -6,6 +6,7 @@ void fence_release(struct fence *f)
 	free(f->active);
 	free(f->below);
 	free(f->input);
+	free(f->carried);
 	*f = FENCE_INIT;
 }
 
@@ -59,7 +60,9 @@ static void fence_gather(struct fence *f)
 			    slice_cmp(survey_key(t->smallest), high) > 0)
 				continue;
 			f->tables[f->n++] = (struct fence_table){
-				t, f->input[i] ? FENCE_INPUT : side
+				t, f->carried[i] ? FENCE_OWN
+				   : f->input[i] ? FENCE_INPUT
+						 : side
 			};
 		}
 	}
@@ -67,7 +70,8 @@ static void fence_gather(struct fence *f)
 }
 
 int fence_make(struct fence *f, const struct plan_job *j,
-	       const struct survey *s, struct store_error *err)
+	       const struct survey *s, const uint64_t *carried,
+	       size_t n_carried, struct store_error *err)
 {
 	const struct lsm_view *v = &s->view;
 
@@ -75,14 +79,17 @@ int fence_make(struct fence *f, const struct plan_job *j,
 	f->tables = calloc(v->n_tables + 1, sizeof(*f->tables));
 	f->active = calloc(v->n_tables + 1, sizeof(*f->active));
 	f->input = calloc(v->n_tables + 1, sizeof(*f->input));
+	f->carried = calloc(v->n_tables + 1, sizeof(*f->carried));
 	f->below = calloc(v->n_runs + 1, sizeof(*f->below));
-	if (!f->tables || !f->active || !f->input || !f->below) {
+	if (!f->tables || !f->active || !f->input || !f->carried || !f->below) {
 		fence_release(f);
 		return store_nomem(err);
 	}
 	for (size_t i = 0; i < j->n_inputs; i++)
 		f->input[survey_find(s, j->inputs[i])] = true;
 	f->place = plan_job_place(j, s, f->input);
+	for (size_t i = 0; i < n_carried; i++)
+		f->carried[survey_find(s, carried[i])] = true;
 	fence_gather(f);
 	return 0;
 }

@@ -22,7 +22,7 @@ enum fence_side {
 	FENCE_INPUT, /* its entries are in the output */
 	FENCE_NEWER, /* stays, and is searched before the output */
 	FENCE_OLDER, /* stays, and is searched after it */
-	FENCE_OWN,   /* stays, in the run the output goes into */
+	FENCE_OWN,   /* stays, or comes, in the run the output goes into */
 };
 
 struct fence_table {
@@ -48,16 +48,19 @@ struct fence {
 	size_t *below; /* for each run searched later: the table we are at */
 	size_t place;
 	bool *input; /* by index of the table in the view */
+	bool *carried;
 };
 
 #define FENCE_INIT ((struct fence){ .tables = NULL })
 
 /*
- * For a job that plan_job_check() has found right for `s`.  *f is FENCE_INIT;
- * on failure (no memory) it is released.
+ * For a job that plan_job_check() has found right for `s`.  Inputs that are
+ * `carried` come into the output's run unread, so they are of its own.  *f is
+ * FENCE_INIT; on failure (no memory) it is released.
  */
 int fence_make(struct fence *f, const struct plan_job *j,
-	       const struct survey *s, struct store_error *err);
+	       const struct survey *s, const uint64_t *carried,
+	       size_t n_carried, struct store_error *err);
 void fence_release(struct fence *f);
 
 /* An output begins with `key`. */

@@ -3,54 +3,73 @@
 #include "lib/build.h"
 #include "lib/chain.h"
 #include "lib/fence.h"
-#include "lib/flush.h"
-#include "lib/install.h"
 #include "lib/merge.h"
 #include "lib/number.h"
+#include "lib/piece.h"
 
 #include <inttypes.h>
+
+/* Input between two looks at the pace. */
+#define STEP_BYTES (UINT64_C(64) << 10)
+#define STEP_ENTRIES 1024
+/* A piece takes at most this share of the free disk. */
+#define DISK_SHARE 3
+#define TABLE_LEAST (UINT64_C(64) << 10) /* however tight it is */
 
 struct job {
 	struct store *db;
 	const struct plan_job *plan;
-	const struct survey *s;
-	const struct manifest *m; /* what `s` is of */
-	uint64_t generation; /* of the manifest that the job was checked for */
-	struct iter *in;     /* the merge of the inputs */
+	const struct outlook *o;
+	struct pace *pace;
+	struct pieces pieces;
 	struct fence fence;
+	struct iter *in; /* the merge of the inputs */
 	uint64_t now_ms;
+	uint64_t table_bytes, piece_bytes; /* cut here */
 	struct build_spec spec;
 	struct build *build; /* the output under way, or NULL */
-	struct table_meta *outputs;
-	size_t n_outputs;
-	uint64_t gone; /* tombstones and expired entries left out */
+	uint64_t built;	     /* bytes of it that the pace knows of */
+	/* provenance: inputs that have begun, and the lists of an output */
+	size_t begun;
+	size_t *active, n_active;
+	uint64_t *replaces, *trims;
+	/* how far the reading has come */
+	uint64_t bytes, entries; /* of all that is read */
+	uint64_t step_bytes, step_entries;
+	uint64_t seen, told; /* entries; bytes that the pace knows of */
+	bool ending;	     /* the pace says so */
+	uint64_t gone;	     /* tombstones and expired entries left out */
 };
 
-/* ---- C3: the merge ---- */
+/* ---- the inputs ---- */
 
 /* Of a trimmed table only what the manifest still counts is read. */
-static struct chain_table link_of(const struct job *job, size_t i)
+static struct chain_table link_of(const struct piece_input *in)
 {
-	struct chain_table link = { .number = job->s->tables[i].number };
-	size_t level, run, at;
+	struct chain_table link = { .number = in->t->number };
 
-	if (manifest_find_table(job->m, link.number, &level, &run, &at) &&
-	    job->m->levels[level].runs[run].tables[at].trimmed)
-		link.from = survey_key(job->s->tables[i].smallest);
+	if (in->trimmed)
+		link.from = survey_key(in->t->smallest);
 	return link;
 }
 
-/* The inputs among tables [first, first + n) of the view: one source. */
+/* The inputs of run `run` that are read: one source. */
 static int open_source(struct job *job, const struct lsm_run *run,
 		       struct chain_table *tables, struct iter **sources,
 		       size_t *n_sources, struct store_error *err)
 {
+	const struct pieces *p = &job->pieces;
 	size_t n = 0;
 	int r;
 
-	for (size_t i = run->first; i < run->first + run->n; i++)
-		if (job->fence.input[i])
-			tables[n++] = link_of(job, i);
+	/* by smallest key, as the tables of a run are */
+	for (size_t i = 0; i < p->n_inputs; i++) {
+		const struct piece_input *in = &p->inputs[i];
+
+		if (!in->carried && in->at >= run->first &&
+		    in->at < run->first + run->n)
+			tables[n++] = link_of(in);
+	}
 	if (n == 0)
 		return 0;
 	r = chain_open(job->db, tables, n, &sources[*n_sources], err);
@@ -61,9 +80,10 @@ static int open_source(struct job *job, const struct lsm_run *run,
 /* Runs stand in the order of search, so the sources come newest first. */
 static int open_inputs(struct job *job, struct store_error *err)
 {
-	const struct lsm_view *v = &job->s->view;
+	const struct lsm_view *v = &job->o->s.view;
 	struct iter **sources = calloc(v->n_runs + 1, sizeof(*sources));
-	struct chain_table *tables = calloc(v->n_tables + 1, sizeof(*tables));
+	struct chain_table *tables =
+		calloc(job->pieces.n_inputs + 1, sizeof(*tables));
 	size_t n = 0;
 	int r = 0;
 
@@ -81,6 +101,49 @@ static int open_inputs(struct job *job, struct store_error *err)
 	return r;
 }
 
+/* ---- outputs ---- */
+
+/*
+ * What the output was made of, if `border` is the next key to come (empty:
+ * none): inputs that end before it, and those that reach over it.  The
+ * tombstones it may have are as old as the oldest of these.
+ */
+static void tell_provenance(struct job *job, struct slice border)
+{
+	const struct pieces *p = &job->pieces;
+	struct build_spec *s = &job->spec;
+	size_t kept = 0;
+
+	s->n_replaces = s->n_trims = 0;
+	s->oldest_tombstone_ms = 0;
+	s->trims_below = SLICE_NULL;
+	while (job->begun < p->n_inputs &&
+	       (border.len == 0 ||
+		slice_cmp(survey_key(p->inputs[job->begun].t->smallest),
+			  border) < 0)) {
+		if (!p->inputs[job->begun].carried)
+			job->active[job->n_active++] = job->begun;
+		job->begun++;
+	}
+	for (size_t i = 0; i < job->n_active; i++) {
+		const struct lsm_table *t = p->inputs[job->active[i]].t;
+		uint64_t ms = t->oldest_tombstone_ms;
+
+		if (ms && (s->oldest_tombstone_ms == 0 ||
+			   ms < s->oldest_tombstone_ms))
+			s->oldest_tombstone_ms = ms;
+		if (border.len == 0 ||
+		    slice_cmp(survey_key(t->largest), border) < 0) {
+			job->replaces[s->n_replaces++] = t->number;
+			continue;
+		}
+		job->active[kept++] = job->active[i];
+		job->trims[s->n_trims++] = t->number;
+		s->trims_below = border;
+	}
+	job->n_active = kept;
+}
+
 static int output_begin(struct job *job, struct store_error *err)
 {
 	int r = number_draw(job->db, &job->spec.number, err);
@@ -92,6 +155,7 @@ static int output_begin(struct job *job, struct store_error *err)
 		lock_unclaim(&job->db->lock, job->spec.number);
 	else
 		fence_begin(&job->fence, job->in->e.key);
+	job->built = 0;
 	return r;
 }
 
@@ -104,25 +168,101 @@ static void output_abort(struct job *job)
 	lock_unclaim(&job->db->lock, job->spec.number);
 }
 
-static int output_end(struct job *job, struct store_error *err)
+/* Let the pace know what was written, however much it holds us up. */
+static void tell_written(struct job *job, uint64_t bytes)
+{
+	if (bytes > job->built)
+		pace_wrote(job->pace, bytes - job->built);
+	job->built = bytes;
+}
+
+static int output_end(struct job *job, struct slice border,
+		      struct store_error *err)
 {
 	struct build *b = job->build;
-	struct table_meta *p;
+	struct table_meta meta;
 	int r;
 
-	p = realloc(job->outputs, (job->n_outputs + 1) * sizeof(*p));
-	if (!p)
-		return store_nomem(err);
-	job->outputs = p;
 	fence_age(&job->fence, &job->spec.age_first, &job->spec.age_last);
+	tell_provenance(job, border);
 	job->build = NULL;
-	r = build_finish(b, &p[job->n_outputs], err);
-	if (r < 0)
+	r = build_finish(b, &meta, err);
+	if (r < 0) {
 		lock_unclaim(&job->db->lock, job->spec.number);
-	else
-		job->n_outputs++;
+		return r;
+	}
+	r = pieces_add(&job->pieces, &meta, err);
+	if (r == 0)
+		tell_written(job, meta.bytes);
 	return r;
 }
+
+/* ---- pieces ---- */
+
+static int no_space(const struct job *job, uint64_t need, uint64_t have,
+		    struct store_error *err)
+{
+	return store_fail(err, STORE_ENOSPACE,
+			  "%s: compaction needs %" PRIu64 " bytes at a time: "
+			  "only %" PRIu64 " are free on the disk",
+			  job->db->dir.path, need, have);
+}
+
+/* How large the next piece and its tables may be, as the disk is now. */
+static void size_piece(struct job *job, uint64_t free_bytes)
+{
+	uint64_t share = free_bytes / DISK_SHARE;
+
+	job->piece_bytes = job->o->m.options.job_bytes;
+	job->table_bytes = job->plan->table_bytes;
+	if (job->piece_bytes > share)
+		job->piece_bytes = share;
+	if (job->table_bytes > share)
+		job->table_bytes = share > TABLE_LEAST ? share : TABLE_LEAST;
+	if (job->table_bytes > job->plan->table_bytes)
+		job->table_bytes = job->plan->table_bytes;
+}
+
+/*
+ * Before the first piece: a table, and what is held twice while inputs are
+ * read half.  Before the others, what the rest is at most.
+ */
+static int check_disk(struct job *job, bool first, struct store_error *err)
+{
+	uint64_t have = os.free_bytes(job->db->dir.fd);
+	uint64_t need = job->bytes - job->told;
+
+	size_piece(job, have);
+	if (need > job->table_bytes)
+		need = job->table_bytes;
+	if (first)
+		need += pieces_overlap_bytes(&job->pieces);
+	if (need > job->bytes)
+		need = job->bytes;
+	return need <= have ? 0 : no_space(job, need, have, err);
+}
+
+/* The outputs so far: 0, 1 refused, or an error. */
+static int install_piece(struct job *job, struct slice border,
+			 struct store_error *err)
+{
+	struct buf copy = BUF_INIT;
+	int r = 0;
+
+	if (job->build)
+		r = output_end(job, border, err);
+	/* The key is a source's, and not to be relied on for long. */
+	if (r == 0 && buf_assign(&copy, border) < 0)
+		r = store_nomem(err);
+	if (r == 0)
+		r = pieces_install(&job->pieces, buf_slice(&copy), err);
+	if (r == 0 && border.len && !job->ending)
+		r = check_disk(job, false, err);
+	buf_free(&copy);
+	return r;
+}
+
+/* ---- C3: the merge ---- */
 
 /*
  * Is the entry to be written?  An expired one hides older versions of its key
@@ -144,37 +284,84 @@ static bool worth_keeping(struct job *job, struct entry *e)
 	return true;
 }
 
+/* 0, 1 refused, or an error. */
 static int add_entry(struct job *job, struct store_error *err)
 {
+	struct slice key = job->in->e.key;
 	int r = 0;
 
 	if (!worth_keeping(job, &job->in->e))
 		return 0;
-	if (job->build && (build_bytes(job->build) >= job->plan->table_bytes ||
-			   !fence_reach(&job->fence, job->in->e.key)))
-		r = output_end(job, err);
+	if (job->build && (build_bytes(job->build) >= job->table_bytes ||
+			   !fence_reach(&job->fence, key))) {
+		r = output_end(job, key, err);
+		if (r == 0)
+			pace_show(job->pace, job->plan->why);
+	}
+	if (r == 0 && !job->build &&
+	    job->pieces.output_bytes >= job->piece_bytes &&
+	    job->pieces.n_outputs)
+		r = install_piece(job, key, err);
 	if (r == 0 && !job->build)
 		r = output_begin(job, err);
-	return r < 0 ? r : build_add(job->build, job->in, err);
+	return r != 0 ? r : build_add(job->build, job->in, err);
 }
 
+/* Input is told by entries: what they weigh in the file nobody knows. */
+static void tell_read(struct job *job, uint64_t seen)
+{
+	uint64_t done = job->bytes;
+
+	if (seen < job->entries)
+		done = (uint64_t)((double)job->bytes * (double)seen /
+				  (double)job->entries);
+	if (done > job->told) {
+		pace_read(job->pace, done - job->told, job->plan->why);
+		job->told = done;
+	}
+}
+
+static void step(struct job *job)
+{
+	const struct entry *e = &job->in->e;
+
+	job->seen++;
+	job->step_bytes += e->key.len + e->value_len;
+	if (job->step_bytes < STEP_BYTES && ++job->step_entries < STEP_ENTRIES)
+		return;
+	job->step_bytes = job->step_entries = 0;
+	tell_read(job, job->seen + merge_hidden(job->in));
+	if (job->build)
+		tell_written(job, build_bytes(job->build));
+	job->ending = pace_over(job->pace);
+}
+
+/* An enum job_end or an error. */
 static int merge_all(struct job *job, struct store_error *err)
 {
 	struct iter *in = job->in;
 	int r;
 
-	for (r = in->ops->first(in, err); r == 1; r = in->ops->next(in, err))
-		if ((r = add_entry(job, err)) < 0)
-			break;
-	if (r == 0 && job->build)
-		r = output_end(job, err);
-	return r;
+	for (r = in->ops->first(in, err); r == 1; r = in->ops->next(in, err)) {
+		if (job->ending && job->seen) {
+			r = install_piece(job, in->e.key, err);
+			return r == 0 ? JOB_STOPPED : r < 0 ? r : JOB_REFUSED;
+		}
+		r = add_entry(job, err);
+		if (r != 0)
+			return r < 0 ? r : JOB_REFUSED;
+		step(job);
+	}
+	if (r < 0)
+		return r;
+	r = install_piece(job, SLICE_NULL, err);
+	return r == 0 ? JOB_DONE : r < 0 ? r : JOB_REFUSED;
 }
 
 /* Does anything that stays lie deeper than the output? */
 static bool is_last_level(const struct job *job)
 {
-	const struct lsm_view *v = &job->s->view;
+	const struct lsm_view *v = &job->o->s.view;
 
 	for (size_t i = 0; i < v->n_tables; i++)
 		if (v->tables[i].level > job->plan->level &&
@@ -183,22 +370,10 @@ static bool is_last_level(const struct job *job)
 	return true;
 }
 
-static uint64_t oldest_tombstone(const struct job *job)
+static void fill_spec(struct job *job)
 {
-	uint64_t oldest = 0;
-
-	for (size_t i = 0; i < job->s->view.n_tables; i++) {
-		uint64_t ms = job->s->tables[i].oldest_tombstone_ms;
-
-		if (job->fence.input[i] && ms && (!oldest || ms < oldest))
-			oldest = ms;
-	}
-	return oldest;
-}
-
-static void fill_spec(struct job *job, const struct options *o)
-{
-	const struct survey *s = job->s;
+	const struct options *o = &job->o->m.options;
+	const struct survey *s = &job->o->s;
 	uint64_t into = job->plan->into;
 
 	job->spec = (struct build_spec){
@@ -208,225 +383,107 @@ static void fill_spec(struct job *job, const struct options *o)
 							 : o->compression),
 		.level = job->plan->level,
 		.run = into ? s->tables[survey_find(s, into)].run : 0,
-		.replaces = job->plan->inputs,
-		.n_replaces = job->plan->n_inputs,
+		.replaces = job->replaces,
+		.trims = job->trims,
 		.created_ms = job->now_ms,
-		.oldest_tombstone_ms = oldest_tombstone(job),
 		.mode = 0444,
 		.counters = &job->db->counters,
 	};
 	memcpy(job->spec.uuid, job->db->uuid, sizeof(job->spec.uuid));
 }
 
-static int check_disk(const struct job *job, struct store_error *err)
+/* What is read, and who stays. */
+static int prepare(struct job *job, struct store_error *err)
 {
-	uint64_t free_bytes = os.free_bytes(job->db->dir.fd);
+	const struct pieces *p = &job->pieces;
+	size_t n = p->n_inputs + 1;
+	uint64_t *carried = calloc(n, sizeof(*carried));
+	size_t n_carried = 0;
+	int r;
 
-	if (job->plan->bytes <= free_bytes)
-		return 0;
-	return store_fail(err, STORE_ENOSPACE,
-			  "%s: compaction of %" PRIu64 " bytes: only %" PRIu64
-			  " are free on the disk",
-			  job->db->dir.path, job->plan->bytes, free_bytes);
+	job->active = calloc(n, sizeof(*job->active));
+	job->replaces = calloc(n, sizeof(*job->replaces));
+	job->trims = calloc(n, sizeof(*job->trims));
+	if (!carried || !job->active || !job->replaces || !job->trims) {
+		free(carried);
+		return store_nomem(err);
+	}
+	for (size_t i = 0; i < p->n_inputs; i++) {
+		const struct piece_input *in = &p->inputs[i];
+
+		if (in->carried) {
+			carried[n_carried++] = in->t->number;
+			continue;
+		}
+		job->bytes += in->t->bytes;
+		job->entries += in->t->entries;
+	}
+	r = fence_make(&job->fence, job->plan, &job->o->s, carried, n_carried,
+		       err);
+	free(carried);
+	return r;
 }
 
-static int merge_inputs(struct job *job, const struct options *o,
-			struct store_error *err)
+/* An enum job_end or an error. */
+static int merge_inputs(struct job *job, struct store_error *err)
 {
 	int r;
 
-	if ((r = check_disk(job, err)) < 0 ||
-	    (r = fence_make(&job->fence, job->plan, job->s, err)) < 0)
+	if ((r = prepare(job, err)) < 0)
 		return r;
-	fill_spec(job, o);
+	pace_plan(job->pace, (int64_t)(job->bytes - job->plan->bytes));
+	if ((r = check_disk(job, true, err)) < 0)
+		return r;
+	fill_spec(job);
 	r = open_inputs(job, err);
 	if (r == 0)
 		r = merge_all(job, err);
 	output_abort(job);
+	if (r == JOB_DONE)
+		tell_read(job, job->entries);
 	return r;
-}
-
-/* ---- C4: the install ---- */
-
-static bool all_named(const struct plan_job *j, const struct manifest *m)
-{
-	size_t level, run, at;
-
-	for (size_t i = 0; i < j->n_inputs; i++)
-		if (!manifest_find_table(m, j->inputs[i], &level, &run, &at))
-			return false;
-	return true;
-}
-
-/*
- * The run of the output level to put tables into: 1 and *run, 0 when they are
- * a run of their own, -1 when it cannot be told any more.
- */
-static int find_run(const struct plan_job *j, const struct manifest *m,
-		    size_t *run)
-{
-	size_t level, at;
-
-	if (!j->into)
-		return 0;
-	if (manifest_find_table(m, j->into, &level, run, &at))
-		return level == j->level ? 1 : -1;
-	/* The table we knew it by was merged meanwhile. */
-	if (j->level >= m->n_levels || m->levels[j->level].n == 0)
-		return 0;
-	*run = 0;
-	return m->levels[j->level].n == 1 ? 1 : -1;
-}
-
-/* A moved table is not dropped: it was only out for a moment. */
-static void undrop(struct manifest *m)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < m->n_dropped; i++)
-		if (!manifest_names(m, m->dropped[i].number))
-			m->dropped[kept++] = m->dropped[i];
-	m->n_dropped = kept;
-}
-
-static int cmp_smallest(const void *a, const void *b)
-{
-	const struct table_meta *x = a, *y = b;
-
-	return slice_cmp(buf_slice(&x->smallest), buf_slice(&y->smallest));
-}
-
-/* A move's outputs are its inputs, as the manifest has them now. */
-static int take_moved(struct job *job, const struct manifest *m,
-		      struct store_error *err)
-{
-	const struct plan_job *j = job->plan;
-	size_t level, run, at;
-	int r;
-
-	job->outputs = calloc(j->n_inputs, sizeof(*job->outputs));
-	if (!job->outputs)
-		return store_nomem(err);
-	for (size_t i = 0; i < j->n_inputs; i++) {
-		manifest_find_table(m, j->inputs[i], &level, &run, &at);
-		r = table_meta_copy(&job->outputs[i],
-				    &m->levels[level].runs[run].tables[at],
-				    err);
-		if (r < 0)
-			return r;
-		job->n_outputs++;
-	}
-	qsort(job->outputs, job->n_outputs, sizeof(*job->outputs),
-	      cmp_smallest);
-	return 0;
-}
-
-/*
- * 0, or 1 when the output does not fit: others may have installed since C2.
- * If they have not, we have made it wrong.  (The counter is install's to set;
- * the check wants it above what we add.)
- */
-static int check_edit(struct manifest *m, const struct job *job,
-		      struct store_error *err)
-{
-	struct store_error why = STORE_ERROR_INIT;
-
-	for (size_t i = 0; i < job->n_outputs; i++)
-		if (job->outputs[i].number >= m->next_number)
-			m->next_number = job->outputs[i].number + 1;
-	if (manifest_check(m, job->db->dir.path, NAME_MANIFEST, &why) == 0)
-		return 0;
-	if (m->generation != job->generation)
-		return 1;
-	return store_fail(err, STORE_EBUG, "compaction: %s", why.text);
-}
-
-static int job_edit(struct manifest *m, void *ctx, struct store_error *err)
-{
-	struct job *job = ctx;
-	const struct plan_job *j = job->plan;
-	size_t run = 0;
-	int into, r = 0;
-
-	into = find_run(j, m, &run);
-	if (into < 0 || !all_named(j, m))
-		return 1;
-	if (j->kind == LSM_MOVE)
-		r = take_moved(job, m, err);
-	for (size_t i = 0; r == 0 && i < j->n_inputs; i++)
-		r = manifest_remove_table(m, j->inputs[i], err);
-	if (r < 0)
-		return r;
-	if (into) {
-		r = manifest_add_tables(m, j->level, run, job->outputs,
-					job->n_outputs, err);
-	} else {
-		manifest_trim(m); /* an emptied run has no age */
-		r = manifest_add_run(m, j->level, job->outputs, job->n_outputs,
-				     err);
-	}
-	if (r < 0)
-		return r;
-	if (j->kind == LSM_MERGE)
-		for (size_t i = 0; i < job->n_outputs; i++)
-			m->compacted_bytes[j->level] += job->outputs[i].bytes;
-	undrop(m);
-	manifest_trim(m);
-	return check_edit(m, job, err);
 }
 
 static void count(const struct job *job, struct store_compact_result *result)
 {
-	const struct plan_job *j = job->plan;
+	const struct pieces *p = &job->pieces;
 
+	if (p->installed == 0)
+		return;
 	result->jobs++;
-	if (j->kind != LSM_MERGE)
-		return;
-	result->tables_in += j->n_inputs;
-	result->bytes_in += j->bytes;
-	result->tables_out += job->n_outputs;
-	for (size_t i = 0; i < job->n_outputs; i++)
-		result->bytes_out += job->outputs[i].bytes;
-	result->dropped += job->gone + merge_hidden(job->in);
+	result->tables_in += p->tables_in;
+	result->tables_out += p->tables_out;
+	result->bytes_in += job->told;
+	result->bytes_out += p->bytes_out;
+	if (job->in)
+		result->dropped += job->gone + merge_hidden(job->in);
 }
 
-/* Moved tables are others' as before; new ones are ours to unlink. */
-static void release_outputs(struct job *job, bool unlink)
-{
-	if (job->plan->kind == LSM_MERGE) {
-		flush_discard(job->db, job->outputs, job->n_outputs, unlink);
-		return;
-	}
-	for (size_t i = 0; i < job->n_outputs; i++)
-		table_meta_release(&job->outputs[i]);
-	free(job->outputs);
-}
-
-int job_run(struct store *db, const struct plan_job *j, const struct survey *s,
-	    const struct manifest *m, struct store_compact_result *result,
+int job_run(struct store *db, const struct plan_job *j, const struct outlook *o,
+	    struct pace *pace, struct store_compact_result *result,
 	    struct store_error *err)
 {
 	struct job job = { .db = db,
 			   .plan = j,
-			   .s = s,
-			   .m = m,
-			   .generation = m->generation,
+			   .o = o,
+			   .pace = pace,
+			   .pieces = PIECES_INIT,
 			   .fence = FENCE_INIT,
 			   .now_ms = os.now_ms() };
-	bool unlink = true;
-	int r = 0;
+	int r = pieces_init(&job.pieces, db, j, o, err);
 
-	if (j->kind == LSM_MERGE)
-		r = merge_inputs(&job, &m->options, err);
-	if (r == 0) {
-		r = install(db, job_edit, &job, err);
-		/* What a broken off install named is not to be unlinked. */
-		unlink = r != 0 && !install_pending(db);
+	if (r == 0 && j->kind == LSM_MERGE) {
+		r = merge_inputs(&job, err);
+	} else if (r == 0) {
+		r = pieces_install(&job.pieces, SLICE_NULL, err);
+		r = r < 0 ? r : r == 0 ? JOB_DONE : JOB_REFUSED;
 	}
-	if (r == 0)
-		count(&job, result);
+	count(&job, result);
 	iter_close(job.in);
 	fence_release(&job.fence);
-	release_outputs(&job, unlink);
-	return r < 0 ? r : r == 0;
+	pieces_release(&job.pieces);
+	free(job.active);
+	free(job.replaces);
+	free(job.trims);
+	return r;
 }

@@ -22,7 +22,7 @@ struct checked {
 };
 
 /* Cut the output of `level` here when the strategy has no opinion. */
-static uint64_t default_table_bytes(const struct options *o, uint32_t level)
+uint64_t plan_table_bytes(const struct options *o, uint32_t level)
 {
 	uint64_t bytes = o->table_bytes;
 
@@ -58,7 +58,7 @@ static int check_next(struct checked *c, struct plan_job *j)
 	int r;
 
 	if (!j->table_bytes)
-		j->table_bytes = default_table_bytes(c->options, j->level);
+		j->table_bytes = plan_table_bytes(c->options, j->level);
 	r = plan_job_check(j, c->s, c->drops, &c->why, c->err);
 	return r == 1 ? take_inputs(c, j) : r;
 }
@@ -215,7 +215,7 @@ int plan_make_here(struct plan *p, const struct lsm_strategy *strategy,
 static uint64_t whole_table_bytes(const struct options *o,
 				  const struct plan_job *j)
 {
-	uint64_t most = default_table_bytes(o, j->level);
+	uint64_t most = plan_table_bytes(o, j->level);
 	uint64_t least =
 		o->table_bytes < SMALL_TABLE ? o->table_bytes : SMALL_TABLE;
 	uint64_t want = j->bytes / WHOLE_TABLES;

@@ -68,6 +68,9 @@ int plan_job_check(const struct plan_job *j, const struct survey *s, bool drops,
 size_t plan_job_place(const struct plan_job *j, const struct survey *s,
 		      const bool *input);
 
+/* Cut the output of `level` here when the strategy has no opinion. */
+uint64_t plan_table_bytes(const struct options *o, uint32_t level);
+
 /*
  * The job that merges everything into one run of the deepest level (at least
  * 1).  Zeroed when one run without tombstones, or none, is all there is.

@@ -21,7 +21,7 @@ static void fence_of(struct fence *f, struct survey *s, struct tree *t,
 	j->table_bytes = 1 << 20;
 	CHECK(plan_job_check(j, s, false, &why, &err) == 1);
 	*f = FENCE_INIT;
-	CHECK_OK(fence_make(f, j, s, &err), err);
+	CHECK_OK(fence_make(f, j, s, NULL, 0, &err), err);
 }
 
 static void fence_end(struct fence *f, struct survey *s, struct tree *t)
@@ -254,7 +254,7 @@ static void sim_merge(struct sim *s, const struct survey *v,
 	struct fence f = FENCE_INIT;
 	char text[16];
 
-	CHECK_OK(fence_make(&f, j, v, &err), err);
+	CHECK_OK(fence_make(&f, j, v, NULL, 0, &err), err);
 	for (int k = 0; k < KEYS; k++) {
 		const struct item *at = NULL;
 
