@@ -79,21 +79,38 @@ pid_t child_start(const char *const *args, struct store_error *err)
 	return spawn(args, OPEN_END, err);
 }
 
-bool child_done(pid_t pid, bool wait, int *status)
+/* waitpid(); 0: nothing to tell, 1: ended, *status; 2: stopped. */
+static int look(pid_t pid, int flags, int *status)
 {
 	pid_t r;
 	int s = 0;
 
 	do {
-		r = waitpid(pid, &s, wait ? 0 : WNOHANG);
+		r = waitpid(pid, &s, flags);
 	} while (r < 0 && errno == EINTR);
 	if (r == 0)
-		return false;
+		return 0;
+	if (r > 0 && WIFSTOPPED(s))
+		return 2;
 	/* Who starts us may have ignored SIGCHLD: then nobody can know. */
 	*status = r < 0		   ? 0
 		  : WIFSIGNALED(s) ? 128 + WTERMSIG(s)
 				   : WEXITSTATUS(s);
-	return true;
+	return 1;
+}
+
+bool child_done(pid_t pid, int *status)
+{
+	return look(pid, WNOHANG, status) == 1;
+}
+
+int child_wait(pid_t pid, unsigned patience_ms)
+{
+	int status = 0;
+
+	if (look(pid, WUNTRACED, &status) == 2)
+		return child_end(pid, patience_ms);
+	return status;
 }
 
 int child_end(pid_t pid, unsigned patience_ms)
@@ -104,12 +121,12 @@ int child_end(pid_t pid, unsigned patience_ms)
 	kill(pid, SIGTERM);
 	kill(pid, SIGCONT);
 	for (unsigned ms = 0; ms < patience_ms; ms += LOOK_EVERY_MS) {
-		if (child_done(pid, false, &status))
+		if (child_done(pid, &status))
 			return status;
 		nanosleep(&pause, NULL);
 	}
 	kill(pid, SIGKILL);
-	child_done(pid, true, &status);
+	look(pid, 0, &status);
 	return status;
 }
 
@@ -148,7 +165,7 @@ int child_run(const char *const *args, struct buf *out, struct store_error *err)
 	r = pid < 0 ? (int)pid : keep_output(ends[0], out, err);
 	close(ends[0]);
 	if (pid > 0)
-		child_done(pid, true, &status);
+		look(pid, 0, &status);
 	return r < 0 ? r : status;
 }
 

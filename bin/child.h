@@ -5,7 +5,7 @@
  * absolute path, never by PATH.  It gets the same environment and working
  * directory, default signals, none blocked, and no descriptor but 0, 1 and 2.
  * A child must be waited for: child_run() does, child_start() wants
- * child_done() or child_end().
+ * child_done() until it is true, child_wait() or child_end().
  */
 #ifndef BIN_CHILD_H
 #define BIN_CHILD_H
@@ -33,7 +33,13 @@ int child_run(const char *const *args, struct buf *out,
 pid_t child_start(const char *const *args, struct store_error *err);
 
 /* Has it ended?  Then true, and *status as child_run() returns it. */
-bool child_done(pid_t pid, bool wait, int *status);
+bool child_done(pid_t pid, int *status);
+
+/*
+ * Wait until it ends; one that is stopped, which might be for ever, is ended
+ * as by child_end().  Its status.
+ */
+int child_wait(pid_t pid, unsigned patience_ms);
 
 /*
  * End it and wait for that: SIGTERM, on which a tool finishes what is nearly

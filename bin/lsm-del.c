@@ -1,3 +1,4 @@
+#include "bin/maintain.h"
 #include "bin/range.h"
 #include "bin/records.h"
 
@@ -40,6 +41,7 @@ struct del {
 	struct tool t;
 	struct store *db;
 	struct store_batch batch;
+	struct maintain maintain;
 	struct record_output out;
 	struct range range;
 	enum store_sync sync;
@@ -54,8 +56,13 @@ static int commit(struct del *d, struct store_error *err)
 	int r = store_write(d->db, &d->batch, d->sync, err);
 
 	store_batch_clear(&d->batch);
-	if (r >= 0)
+	if (r >= 0) {
 		tool_warn(&d->t, d->db);
+		if (d->whole)
+			maintain_once(&d->t, d->db);
+		else
+			maintain_step(&d->maintain, d->db);
+	}
 	return r;
 }
 
@@ -184,6 +191,7 @@ int main(int argc, char **argv)
 
 	tool_start(t, &spec, argc, argv);
 	read_options(&d);
+	d.maintain = MAINTAIN_INIT(t);
 	d.out = OUTPUT_INIT(t->format, &err);
 	r = tool_open(t, &d.db, d.dry_run ? STORE_READ : STORE_WRITE, &err);
 	if (r >= 0) {
@@ -194,6 +202,7 @@ int main(int argc, char **argv)
 			r = d.whole ? delete_range(&d, &err)
 				    : delete_input(&d, &err);
 	}
+	maintain_end(&d.maintain);
 	store_close(d.db);
 	if (d.dry_run && (r2 = output_flush(&d.out, &err)) >= 0)
 		r2 = tool_close_stdout(t, &err);

@@ -1,3 +1,4 @@
+#include "bin/maintain.h"
 #include "bin/records.h"
 
 /*
@@ -43,6 +44,7 @@ struct put {
 	struct tool t;
 	struct store *db;
 	struct store_batch batch;
+	struct maintain maintain;
 	enum store_sync sync;
 	bool atomic;
 	uint64_t max_records; /* of a batch */
@@ -54,8 +56,10 @@ static int commit(struct put *p, struct store_error *err)
 	int r = store_write(p->db, &p->batch, p->sync, err);
 
 	store_batch_clear(&p->batch);
-	if (r >= 0)
+	if (r >= 0) {
 		tool_warn(&p->t, p->db);
+		maintain_step(&p->maintain, p->db);
+	}
 	return r;
 }
 
@@ -133,7 +137,11 @@ static int put_operands(struct put *p, struct store_error *err)
 			   STORE_WRITE | STORE_CREATE | STORE_ONE_SHOT, err)) <
 		    0)
 		goto out;
-	r = commit(p, err);
+	r = store_write(p->db, &p->batch, p->sync, err);
+	if (r >= 0) {
+		tool_warn(&p->t, p->db);
+		maintain_once(&p->t, p->db);
+	}
 out:
 	buf_free(&value);
 	return r;
@@ -148,6 +156,7 @@ int main(int argc, char **argv)
 	int c, r;
 
 	tool_start(t, &spec, argc, argv);
+	p.maintain = MAINTAIN_INIT(t);
 	while ((c = tool_option(t)) != -1) {
 		if (c == OPT_ATOMIC)
 			p.atomic = true;
@@ -173,6 +182,7 @@ int main(int argc, char **argv)
 	else if ((r = tool_open(t, &p.db, STORE_WRITE | STORE_CREATE, &err)) >=
 		 0)
 		r = put_records(&p, &err);
+	maintain_end(&p.maintain);
 	store_batch_free(&p.batch);
 	store_close(p.db);
 	return tool_status(t, r, &err);

@@ -1,3 +1,4 @@
+#include "bin/maintain.h"
 #include "bin/records.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ static const struct tool_spec spec = {
 struct shell {
 	struct tool t;
 	struct store *db; /* NULL until there is one */
+	struct maintain maintain;
 	struct record_output out;
 	struct buf in; /* read from stdin, not yet used from `pos` on */
 	size_t pos;
@@ -73,6 +75,12 @@ static int say_error(struct shell *sh, const struct store_error *err)
 	return say(sh, "Error: ", slice_str(err->text), "\n");
 }
 
+static void after_write(struct shell *sh)
+{
+	tool_warn(&sh->t, sh->db);
+	maintain_step(&sh->maintain, sh->db);
+}
+
 static int do_get(struct shell *sh, struct slice key)
 {
 	struct store_error err = STORE_ERROR_INIT;
@@ -102,7 +110,7 @@ static int do_put(struct shell *sh, struct slice key, struct slice value)
 	store_batch_free(&b);
 	if (r < 0)
 		return say_error(sh, &err);
-	tool_warn(&sh->t, sh->db);
+	after_write(sh);
 	if ((r = say(sh, "Put Key: ", key, ", Value: ")) < 0)
 		return r;
 	return say(sh, "", value, "\n");
@@ -118,7 +126,7 @@ static int do_delete(struct shell *sh, struct slice key)
 	if (r < 0)
 		return say_error(sh, &err);
 	if (sh->db)
-		tool_warn(&sh->t, sh->db);
+		after_write(sh);
 	return say(sh, "Deleted Key: ", key, "\n");
 }
 
@@ -257,12 +265,14 @@ int main(int argc, char **argv)
 	int r;
 
 	tool_start(&sh.t, &spec, argc, argv);
+	sh.maintain = MAINTAIN_INIT(&sh.t);
 	while (tool_option(&sh.t) != -1)
 		;
 	if (sh.t.argc)
 		tool_usage(&sh.t, "takes no operands");
 	sh.out = OUTPUT_INIT(RECORD_TSV, &err);
 	r = converse(&sh, &err);
+	maintain_end(&sh.maintain);
 	store_close(sh.db);
 	if (r >= 0)
 		r = tool_close_stdout(&sh.t, &err);

@@ -13,6 +13,7 @@ struct commit {
 	struct memtable *m; /* where it went; a reference */
 	uint64_t upto;	    /* durable when the log is synced so far */
 	bool rotated;
+	struct excess excess; /* of flushes over compaction */
 };
 
 /* Log and tree together at most an eighth of memory each, halving. */
@@ -178,6 +179,8 @@ static int commit(struct store *db, struct commit *c, struct store_error *err)
 		if (r < 0)
 			return r;
 		r = commit_locked(db, &g, c, err);
+		if (r == 0)
+			c->excess = excess_of(&g->v);
 		writer_leave(db, g);
 		if (r == 2) {
 			r = make_room(db, err);
@@ -225,6 +228,7 @@ int store_write(struct store *db, const struct store_batch *b,
 		enum store_sync sync, struct store_error *err)
 {
 	struct commit c = { .batch = b };
+	uint64_t began, took;
 	int r;
 
 	if (b->count == 0)
@@ -235,11 +239,15 @@ int store_write(struct store *db, const struct store_batch *b,
 				  "%llu (the write buffer)",
 				  b->bytes.len,
 				  (unsigned long long)store_batch_limit(db));
+	began = os.monotonic_us();
 	r = commit(db, &c, err);
 	if (r == 0 && sync == STORE_SYNC)
 		r = settle(db, c.m, c.upto, err);
+	took = os.monotonic_us() - began;
 	if (r == 0 && c.rotated)
 		clean_up(db);
+	if (r == 0)
+		throttle(db, &c.excess, took);
 	memtable_close(c.m);
 	return r;
 }

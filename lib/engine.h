@@ -14,6 +14,7 @@
 #include "lib/living.h"
 #include "lib/lock.h"
 #include "lib/memtable.h"
+#include "lib/pressure.h"
 #include "lib/store.h"
 
 struct tables;
@@ -64,6 +65,7 @@ struct store {
 	struct generation *current;
 	struct signature seen; /* private: what `current` was read from */
 	struct store_error warning;
+	struct throttle throttle;
 	struct queue *queue;
 	struct buf scratch; /* under WRITE: the batch being assembled */
 	uint64_t batch_limit;

@@ -523,14 +523,17 @@ int lock_held(struct lock *l, enum lock_role role, struct store_error *err)
 int lock_next(struct lock *l, uint64_t from, uint64_t to, uint64_t *start,
 	      uint64_t *end, struct store_error *err)
 {
+	int fd = open_probe(l, err);
 	int found = 0;
 
+	if (fd < 0)
+		return fd;
 	/* The kernel tells one of them, not the lowest: look before it. */
 	while (from < to) {
 		struct flock fl = range(F_WRLCK, from, to - from);
 		uint64_t last;
 
-		if (os.lock(l->fd, F_OFD_GETLK, &fl) < 0)
+		if (os.lock(fd, F_OFD_GETLK, &fl) < 0)
 			return store_fail_errno(err, l->dir->path, NAME_LOCK,
 						"probe", errno);
 		if (fl.l_type == F_UNLCK)
@@ -543,14 +546,4 @@ int lock_next(struct lock *l, uint64_t from, uint64_t to, uint64_t *start,
 		found = 1;
 	}
 	return found;
-}
-
-bool lock_claims(struct lock *l, uint64_t number)
-{
-	bool r;
-
-	pthread_mutex_lock(&l->table);
-	r = claim_find(l, number) < l->n_claims;
-	pthread_mutex_unlock(&l->table);
-	return r;
 }

@@ -135,13 +135,10 @@ int lock_claimed_among(struct lock *l, uint64_t first, uint64_t last,
 int lock_held(struct lock *l, enum lock_role role, struct store_error *err);
 
 /*
- * The lowest range of LOCK within [from, to) that another description holds
- * in any mode: 1 and [*start, *end), cut to that, or 0.  What this handle
- * holds is not seen.
+ * The lowest range of LOCK within [from, to) that anyone holds in any mode,
+ * us included: 1 and [*start, *end), cut to that, or 0.
  */
 int lock_next(struct lock *l, uint64_t from, uint64_t to, uint64_t *start,
 	      uint64_t *end, struct store_error *err);
-/* Does this handle claim `number`, in whichever thread? */
-bool lock_claims(struct lock *l, uint64_t number);
 
 #endif

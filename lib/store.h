@@ -396,6 +396,35 @@ STORE_API int store_compact_need(struct store *db, const char *strategy,
 				 struct store_need *need,
 				 struct store_error *err);
 
+/* How far flushes are ahead of compaction. */
+enum store_pressure_level {
+	STORE_PRESSURE_NONE = 0,
+	STORE_PRESSURE_SOFT = 1, /* compaction is due */
+	STORE_PRESSURE_HARD = 2, /* and overdue */
+};
+
+struct store_pressure {
+	enum store_pressure_level level;
+	uint64_t level0_runs, level0_bytes;
+	uint64_t soft_runs, soft_bytes, hard_runs; /* options */
+	uint64_t sealed_logs, sealed_max;
+	uint64_t job_bytes;	   /* option */
+	uint64_t table_under_work; /* by a compaction, anyone's; 0: none, or
+				      level is STORE_PRESSURE_NONE */
+	int automatic;		   /* maintenance: auto */
+};
+
+/*
+ * Cheap enough for after every write.  Nothing comes of it by itself: the
+ * library starts no compaction.  It slows writers down: where maintenance is
+ * auto and a compaction is under way, a write that leaves level 0 above its
+ * soft limit returns later, the more so the nearer the hard one, and at that
+ * when the job is done; but after a second at most, and a handle waits ten
+ * seconds for one job, not more.
+ */
+STORE_API int store_pressure(struct store *db, struct store_pressure *p,
+			     struct store_error *err);
+
 struct store_stat {
 	/* the store */
 	uint64_t generation;

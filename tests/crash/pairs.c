@@ -47,7 +47,8 @@ struct pair {
 	{                                                                      \
 		.argv = { __VA_ARGS__ }                                        \
 	}
-#define INIT DO("lsm-init", "write_buffer=4K", "level0_runs=2")
+#define INIT                                                                   \
+	DO("lsm-init", "write_buffer=4K", "level0_runs=2", "maintenance=cron")
 
 static const struct pair pairs[] = {
 	{ .name = "put/flush",

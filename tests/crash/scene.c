@@ -371,7 +371,8 @@ static void scene_finish_flush(struct stage *s)
 static const struct scene fixed[] = {
 	{ .name = "create",
 	  .make = scene_nothing,
-	  .argv = { "lsm-init", "write_buffer=4K", "level0_runs=2" },
+	  .argv = { "lsm-init", "write_buffer=4K", "level0_runs=2",
+		    "maintenance=cron" },
 	  .creates = true },
 	{ .name = "create-by-put",
 	  .make = scene_put_new,

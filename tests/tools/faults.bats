@@ -35,7 +35,7 @@ check_acked() {
 
 full_disk() {
   local status=0
-  lsm-init -d m/d write_buffer=256K table_bytes=256K
+  lsm-init -d m/d write_buffer=256K table_bytes=256K maintenance=cron level0_hard=100
   fill || status=$?
   [ "$status" -eq 73 ]
   [ "$(wc -l < message)" -eq 1 ]
