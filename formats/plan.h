@@ -49,4 +49,27 @@ struct plan {
 void plan_release(struct plan *p);
 void plan_job_release(struct plan_job *j);
 
+/* What stands around the jobs in the text. */
+struct plan_heading {
+	uint8_t uuid[16];    /* of the store */
+	uint64_t generation; /* that the plan was made for; 0: not said */
+	char strategy[PLAN_STRATEGY]; /* whose plan; "" not said */
+	bool drops;		      /* jobs may drop tables */
+};
+
+/* Append the text to `out`. */
+int plan_format(const struct plan *p, const struct plan_heading *h,
+		struct buf *out, struct store_error *err);
+
+/*
+ * Parse a plan, of at most PLAN_MAX_BYTES and PLAN_MAX_JOBS.  *p is PLAN_INIT;
+ * on failure it is released.  Only the form is judged: what the jobs mean, a
+ * store must say.
+ *   STORE_ECORRUPT  not JSON, not a plan, of a newer version, or with a member
+ *                   that is unknown, twice there, missing or of a wrong type;
+ *                   the message names it, and the job
+ */
+int plan_parse(struct plan *p, struct plan_heading *h, struct slice text,
+	       struct store_error *err);
+
 #endif

@@ -21,7 +21,6 @@ struct checked {
 	struct store_error *err;
 };
 
-/* Cut the output of `level` here when the strategy has no opinion. */
 uint64_t plan_table_bytes(const struct options *o, uint32_t level)
 {
 	uint64_t bytes = o->table_bytes;
