@@ -2,31 +2,43 @@
 #include "bin/limits.h"
 #include "bin/progress.h"
 #include "bin/settings.h"
+#include "bin/whole.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 enum {
 	OPT_ALL = 256,
+	OPT_APPLY,
 	OPT_CHILD_OF,
 	OPT_FROM,
 	OPT_IS_NEEDED,
 	OPT_MAX_BYTES,
 	OPT_OPTIONS,
+	OPT_PLAN,
 	OPT_PROGRESS,
 	OPT_RATE,
 	OPT_STRATEGY,
 	OPT_TO,
 	OPT_UNTIL,
+	OPT_VIEW,
 };
 
 #define MAX_WORKERS 64
+#define MAX_PLAN (16u << 20) /* bytes; formats/plan.md */
 
 static const char *const synopsis[] = {
 	"[-qvx] [-d DIR] [--all] [--from KEY] [--to KEY] [-j N] "
 	"[--strategy NAME] [--until HH:MM] [--max-bytes N] [--rate N] "
 	"[--progress jsonl] [--child-of PID] [--no-wait] [--timeout SECONDS]",
 	"--is-needed [-qv] [-d DIR] [--strategy NAME] [--no-wait] "
+	"[--timeout SECONDS]",
+	"--plan [-q] [-d DIR] [--all] [--strategy NAME] [--max-bytes N] "
+	"[--no-wait] [--timeout SECONDS]",
+	"--view [-q] [-d DIR] [--all] [--strategy NAME] [--no-wait] "
+	"[--timeout SECONDS]",
+	"--apply FILE [-qv] [-d DIR] [-j N] [--until HH:MM] [--max-bytes N] "
+	"[--rate N] [--progress jsonl] [--child-of PID] [--no-wait] "
 	"[--timeout SECONDS]",
 	"--options NAME [OPTION=VALUE ...]",
 	NULL,
@@ -40,6 +52,9 @@ static const struct tool_option options[] = {
 	{ "strategy", OPT_STRATEGY, "NAME", "this strategy, this run only" },
 	{ "is-needed", OPT_IS_NEEDED, NULL,
 	  "status 0 if work waits, 1 if not" },
+	{ "plan", OPT_PLAN, NULL, "print the jobs that are due, as JSON" },
+	{ "view", OPT_VIEW, NULL, "print what a strategy sees, as JSON" },
+	{ "apply", OPT_APPLY, "FILE", "carry out a plan; - is standard input" },
 	{ "until", OPT_UNTIL, "HH:MM", "end at this time of day" },
 	{ "max-bytes", OPT_MAX_BYTES, "N", "read at most so many bytes" },
 	{ "rate", OPT_RATE, "N", "write at most so many bytes a second" },
@@ -80,7 +95,9 @@ struct request {
 	struct store_compact_config config;
 	char *from, *to;
 	char *options_of; /* a strategy */
-	bool is_needed, jsonl, verbose;
+	char *apply;	  /* a file */
+	struct buf text;  /* of it */
+	bool is_needed, plan, view, jsonl, verbose;
 };
 
 static void take_option(struct tool *t, struct request *q, int c)
@@ -118,6 +135,15 @@ static void take_option(struct tool *t, struct request *q, int c)
 		break;
 	case OPT_OPTIONS:
 		q->options_of = t->value;
+		break;
+	case OPT_PLAN:
+		q->plan = true;
+		break;
+	case OPT_VIEW:
+		q->view = true;
+		break;
+	case OPT_APPLY:
+		q->apply = t->value;
 		break;
 	case OPT_CHILD_OF:
 		child_of(tool_number(t, "child-of", t->value, 1, INT32_MAX));
@@ -175,6 +201,28 @@ static int tell_need(const struct tool *t, struct store *db,
 	return w < 0 ? w : !r;
 }
 
+static int print_plan(const struct tool *t, struct store *db,
+		      const struct store_compact_config *config,
+		      struct store_error *err)
+{
+	struct buf json = BUF_INIT;
+	int r = store_compact_plan(db, config, &json, err);
+
+	if (r == 0)
+		r = tool_write(1, json.data, json.len, err);
+	buf_free(&json);
+	return r < 0 ? r : tool_close_stdout(t, err);
+}
+
+static int print_view(const struct tool *t, struct store *db,
+		      const struct store_compact_config *config,
+		      struct store_error *err)
+{
+	int r = store_compact_view(db, config, print_piece, err, err);
+
+	return r < 0 ? r : tool_close_stdout(t, err);
+}
+
 /* Nothing done, for others are at all of it. */
 static int fail_busy(const struct tool *t, struct store_error *err)
 {
@@ -193,7 +241,9 @@ static int compact(const struct tool *t, struct store *db, struct request *q,
 	q->config.stop = limits_catch_signals();
 	q->config.progress = progress_tell;
 	q->config.progress_ctx = &progress;
-	r = store_compact(db, &q->config, &result, err);
+	r = q->apply ? store_compact_apply(db, &q->config, buf_slice(&q->text),
+					   &result, err)
+		     : store_compact(db, &q->config, &result, err);
 	progress_end(&progress);
 	if (r < 0)
 		return r;
@@ -201,6 +251,39 @@ static int compact(const struct tool *t, struct store *db, struct request *q,
 	if (q->verbose && (r = print_result(t, &result, err)) < 0)
 		return r;
 	return !result.jobs && result.busy ? fail_busy(t, err) : 0;
+}
+
+/* Switches that would mean nothing together. */
+static void check(const struct tool *t, const struct request *q)
+{
+	bool range = q->from || q->to;
+
+	if (q->is_needed + q->plan + q->view + (q->apply != NULL) > 1)
+		tool_usage(t, "--is-needed, --plan, --view and --apply: one "
+			      "of them");
+	if (q->apply && (q->config.all || q->config.strategy || range))
+		tool_usage(t, "--apply: the plan says what is to be done");
+	if ((q->plan || q->view) && range)
+		tool_usage(t, "--from and --to: no strategy plans them");
+}
+
+static int run(const struct tool *t, struct store **db, struct request *q,
+	       struct store_error *err)
+{
+	bool looks = q->is_needed || q->plan || q->view;
+	int r = q->apply ? whole_read(q->apply, MAX_PLAN, &q->text, err) : 0;
+
+	if (r == 0)
+		r = tool_open(t, db, looks ? STORE_READ : STORE_WRITE, err);
+	if (r < 0)
+		return r;
+	if (q->is_needed)
+		return tell_need(t, *db, q, err);
+	if (q->plan)
+		return print_plan(t, *db, &q->config, err);
+	if (q->view)
+		return print_view(t, *db, &q->config, err);
+	return compact(t, *db, q, err);
 }
 
 int main(int argc, char **argv)
@@ -224,11 +307,9 @@ int main(int argc, char **argv)
 		q.config.from = tool_key(&t, q.from);
 	if (q.to)
 		q.config.to = tool_key(&t, q.to);
-	if (q.is_needed && (r = tool_open(&t, &db, STORE_READ, &err)) >= 0)
-		r = tell_need(&t, db, &q, &err);
-	else if (!q.is_needed &&
-		 (r = tool_open(&t, &db, STORE_WRITE, &err)) >= 0)
-		r = compact(&t, db, &q, &err);
+	check(&t, &q);
+	r = run(&t, &db, &q, &err);
+	buf_free(&q.text);
 	store_close(db);
 	limits_die_of_interrupt();
 	return tool_status(&t, r, &err);

@@ -62,13 +62,12 @@ static int do_claimed(struct compaction *c, const struct plan_job *j,
 		      struct store_compact_result *result,
 		      struct store_error *err)
 {
-	bool drops = c->plugin.strategy->flags & LSM_STRATEGY_DROPS;
 	struct outlook o = OUTLOOK_INIT;
 	struct refusal why;
 	int r = look(c, &o, j, false, err);
 
 	if (r == 0)
-		r = plan_job_check(j, &o.s, drops, &why, err);
+		r = plan_job_check(j, &o.s, c->drops, &why, err);
 	if (r == 1)
 		r = job_run(c->db, j, &o, &c->pace, result, err);
 	else
@@ -202,8 +201,8 @@ static int count_taken(struct compaction *c, uint64_t *n,
 /* ---- the whole ---- */
 
 /* The store's strategy with its settings, or another with its defaults. */
-static int load_strategy(struct compaction *c, const char *name,
-			 struct store_error *err)
+int compaction_load(struct compaction *c, const char *name,
+		    struct store_error *err)
 {
 	struct manifest m = MANIFEST_INIT;
 	bool own;
@@ -217,6 +216,8 @@ static int load_strategy(struct compaction *c, const char *name,
 	if (r == 0)
 		r = plugin_options(c->plugin.strategy, m.settings,
 				   own ? m.n_settings : 0, c->options, err);
+	if (r == 0)
+		c->drops = c->plugin.strategy->flags & LSM_STRATEGY_DROPS;
 	c->left = SMALL_JOBS * SMALL_JOB;
 	for (size_t l = 0; l < m.n_levels; l++)
 		for (size_t i = 0; i < m.levels[l].n; i++)
@@ -248,9 +249,9 @@ static int run(struct compaction *c, struct store_compact_result *result,
 	return r;
 }
 
-static int check_config(const struct store *db,
-			const struct store_compact_config *config,
-			struct store_error *err)
+int compaction_check(const struct store *db,
+		     const struct store_compact_config *config,
+		     struct store_error *err)
 {
 	if (!db->write || db->private)
 		return store_fail(err, STORE_EACCESS,
@@ -278,11 +279,11 @@ int store_compact(struct store *db, const struct store_compact_config *config,
 	if (!result)
 		result = &ignored;
 	*result = (struct store_compact_result){ .jobs = 0 };
-	r = check_config(db, c.config, err);
+	r = compaction_check(db, c.config, err);
 	if (r < 0)
 		return r;
 	pace_init(&c.pace, c.config);
-	r = load_strategy(&c, c.config->strategy, err);
+	r = compaction_load(&c, c.config->strategy, err);
 	if (r == 0)
 		r = run(&c, result, err);
 	plugin_close(&c.plugin);
@@ -297,7 +298,7 @@ int store_compact_need(struct store *db, const char *strategy,
 	struct compaction c = { .db = db, .plugin = PLUGIN_INIT };
 	struct outlook o = OUTLOOK_INIT;
 	struct plan plan = PLAN_INIT;
-	int r = load_strategy(&c, strategy, err);
+	int r = compaction_load(&c, strategy, err);
 
 	*need = (struct store_need){ .bytes = 0 };
 	if (r == 0)

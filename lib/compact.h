@@ -16,12 +16,26 @@
 struct compaction {
 	struct store *db;
 	const struct store_compact_config *config;
-	struct plugin plugin;
+	struct plugin plugin; /* none where a plan is given */
+	struct plan *given;   /* instead of asking; emptied; or NULL */
+	bool drops;	      /* jobs may drop tables */
 	uint64_t options[LSM_OPTIONS_MAX]; /* of the strategy */
 	enum lsm_trigger trigger;
 	struct pace pace;
 	uint64_t left; /* bytes that jobs may still read */
 };
+
+/*
+ * Load strategy `name`, or, for NULL, the store's with its settings.  The
+ * caller closes c->plugin in any case.  STORE_ECONFIG.
+ */
+int compaction_load(struct compaction *c, const char *name,
+		    struct store_error *err);
+
+/* May this handle compact, and is the configuration sound? */
+int compaction_check(const struct store *db,
+		     const struct store_compact_config *config,
+		     struct store_error *err);
 
 /* C1: the tree as it is now.  *o is OUTLOOK_INIT; on failure released. */
 int compaction_look(const struct compaction *c, struct outlook *o,

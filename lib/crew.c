@@ -36,7 +36,16 @@ static void fail(struct crew *w, int r, const struct store_error *err)
 	pace_end(&w->c->pace);
 }
 
-static int make_plan(struct crew *w, struct store_error *err)
+/* Somebody's, checked already; after it there is no other. */
+static void take_given(struct crew *w)
+{
+	plan_release(&w->plan);
+	w->plan = *w->c->given;
+	*w->c->given = PLAN_INIT;
+	w->next = 0;
+}
+
+static int ask_for_plan(struct crew *w, struct store_error *err)
 {
 	const struct lsm_budget budget = { PLAN_JOBS, w->c->left };
 	struct outlook o = OUTLOOK_INIT;
@@ -49,6 +58,17 @@ static int make_plan(struct crew *w, struct store_error *err)
 	r = plan_make(&w->plan, w->c->plugin.strategy, &o.s, &o.m.options,
 		      &budget, err);
 	outlook_release(&o);
+	return r;
+}
+
+static int make_plan(struct crew *w, struct store_error *err)
+{
+	int r = 0;
+
+	if (w->c->given)
+		take_given(w);
+	else
+		r = ask_for_plan(w, err);
 	for (size_t i = 0; r == 0 && i < w->plan.n; i++)
 		pace_plan(&w->c->pace, (int64_t)w->plan.jobs[i].bytes);
 	return r;
@@ -137,6 +157,8 @@ static void job_ended(struct crew *w, const struct store_compact_result *result,
 	w->active--;
 	w->dry = false;
 	add_result(w->result, result);
+	/* Nobody will plan it anew. */
+	w->result->busy += w->c->given && r == JOB_REFUSED;
 	if (r == JOB_STOPPED) {
 		w->result->stopped |= w->r == 0;
 		w->finished = true;

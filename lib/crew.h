@@ -13,8 +13,9 @@
 #include "lib/compact.h"
 
 /*
- * Until nothing is due, or `c->pace` says so (result->stopped).  Starts
- * config->workers - 1 threads, with all signals blocked, and joins them.
+ * Until nothing is due (or the jobs of c->given are done; those that others
+ * have made impossible count as busy), or `c->pace` says so (result->stopped).
+ * Starts config->workers - 1 threads, with all signals blocked, and joins them.
  *   STORE_ENOSPACE  what is left does not fit on the disk
  */
 int crew_run(struct compaction *c, struct store_compact_result *result,

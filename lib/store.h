@@ -425,6 +425,36 @@ struct store_pressure {
 STORE_API int store_pressure(struct store *db, struct store_pressure *p,
 			     struct store_error *err);
 
+/*
+ * Plans as text (formats/plan.md).  What store_compact() with this `config`
+ * (strategy, all, max_bytes; NULL: none of them) would begin with, appended to
+ * `json`; nothing is changed, and a handle that only reads will do.
+ *   STORE_ECONFIG  as store_compact()
+ */
+STORE_API int store_compact_plan(struct store *db,
+				 const struct store_compact_config *config,
+				 struct buf *json, struct store_error *err);
+
+/* What the strategy would be shown, as text; see store_compact_plan(). */
+STORE_API int store_compact_view(struct store *db,
+				 const struct store_compact_config *config,
+				 store_sink *sink, void *ctx,
+				 struct store_error *err);
+
+/*
+ * Carry out a plan, whoever wrote it, after the same checks as a strategy's;
+ * no strategy is loaded.  `config` as for store_compact(), as far as it does
+ * not say what to plan.  A job that cannot be done any more, because another
+ * process was quicker, counts as `busy`.
+ *   STORE_ECORRUPT  it is no plan
+ *   STORE_ECONFIG   a plan for another store, or refused; nothing was done
+ */
+STORE_API int store_compact_apply(struct store *db,
+				  const struct store_compact_config *config,
+				  struct slice json,
+				  struct store_compact_result *result,
+				  struct store_error *err);
+
 struct store_stat {
 	/* the store */
 	uint64_t generation;
