@@ -1,6 +1,6 @@
 /*
  * inspect.h - looking at a store, or at any one of its files, without
- * changing anything: what lsm-dump prints and lsm-verify checks.
+ * changing anything: what lsm-dump and lsm-stat print and lsm-verify checks.
  *
  * Whoever inspects repairs nothing: no tree is rebuilt, no install finished,
  * no torn tail cut.  It takes only the locks that every reader takes (ALIVE
@@ -62,6 +62,88 @@ int inspect_records(struct store *db, inspect_record_fn *fn, void *ctx,
  */
 int inspect_file_records(const char *path, inspect_record_fn *fn, void *ctx,
 			 struct store_error *err);
+
+/* ---- lsm-stat ---- */
+
+struct stat_run {
+	uint32_t level;
+	uint64_t tables, bytes, entries, tombstones;
+	uint64_t oldest_tombstone_ms; /* Unix time; 0: none */
+	uint64_t claimed;	      /* tables under work */
+};
+
+struct stat_log {
+	uint64_t number;
+	bool sealed;
+	uint64_t bytes;
+};
+
+/* A role of LOCK, at one moment; who took it last is a hint. */
+struct stat_lock {
+	const char *role; /* "write", "manifest", ... */
+	bool held;
+	char tool[24]; /* "": not known */
+	uint64_t pid;
+};
+
+enum stat_claimed {
+	STAT_TABLE,   /* input of a compaction */
+	STAT_LOG,     /* being flushed */
+	STAT_DROPPED, /* about to be unlinked */
+	STAT_NEW,     /* being built */
+};
+
+struct stat_claim {
+	uint64_t number;
+	enum stat_claimed what;
+};
+
+/* Generations [first, end) that somebody reads. */
+struct stat_pin {
+	uint64_t first, end;
+};
+
+#define STAT_LOCKS 5
+
+struct stat_report {
+	uint64_t generation, created_ms, now_ms;
+	bool trusted; /* living memory is; else no lock is told */
+	char strategy[33];
+	uint64_t flushed_bytes;
+	uint64_t *compacted_bytes; /* by output level */
+	size_t n_compacted;
+	uint64_t free_disk; /* UINT64_MAX: unknown */
+	size_t n_levels;
+	struct stat_run *runs; /* in the order of search */
+	size_t n_runs;
+	struct stat_log *logs; /* oldest first */
+	size_t n_logs;
+	struct stat_lock locks[STAT_LOCKS];
+	size_t n_locks;
+	struct stat_claim *claims; /* by number */
+	size_t n_claims;
+	struct stat_pin *pins; /* the lowest first; not our own */
+	size_t n_pins;
+	uint64_t dropped, dropped_bytes; /* files not named, and still there */
+	struct store_pressure pressure;
+	/*
+	 * Amplification.  Write: bytes of tables written over bytes flushed,
+	 * 0 before the first flush.  Estimates: space, all tables over those
+	 * that overlap no larger run, 0 without tables; runs and logs that
+	 * a lookup may have to ask, at most; data blocks it reads for nothing
+	 * then, filters failing as their size lets expect.
+	 */
+	double write_amplification, space_amplification;
+	uint64_t lookup_runs;
+	double lookup_blocks;
+};
+
+#define STAT_REPORT_INIT ((struct stat_report){ .n_runs = 0 })
+
+/* *out is STAT_REPORT_INIT, and the caller's until inspect_stat_release(). */
+int inspect_stat(const char *dir, int64_t timeout_ms, struct stat_report *out,
+		 struct store_error *err);
+void inspect_stat_release(struct stat_report *s);
 
 /* ---- lsm-verify ---- */
 

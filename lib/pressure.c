@@ -166,32 +166,38 @@ void throttle(struct store *db, const struct excess *e, uint64_t took_us)
 	pthread_mutex_unlock(&db->mutex);
 }
 
+struct store_pressure pressure_of(const struct options *o, uint64_t level0_runs,
+				  uint64_t level0_bytes, uint64_t sealed_logs)
+{
+	struct store_pressure p = {
+		.level0_runs = level0_runs,
+		.level0_bytes = level0_bytes,
+		.soft_runs = o->level0_runs,
+		.soft_bytes = o->level0_bytes,
+		.hard_runs = o->level0_hard,
+		.sealed_logs = sealed_logs,
+		.sealed_max = o->sealed_logs,
+		.job_bytes = o->job_bytes,
+		.automatic = o->maintenance == MAINTENANCE_AUTO,
+	};
+
+	if (p.level0_runs >= p.hard_runs)
+		p.level = STORE_PRESSURE_HARD;
+	else if (p.level0_runs >= p.soft_runs || p.level0_bytes >= p.soft_bytes)
+		p.level = STORE_PRESSURE_SOFT;
+	return p;
+}
+
 int store_pressure(struct store *db, struct store_pressure *p,
 		   struct store_error *err)
 {
-	const struct options *o;
 	struct generation *g;
 	int r = generation_current(db, &g, err);
 
 	if (r < 0)
 		return r;
-	o = &g->v.options;
-	*p = (struct store_pressure){
-		.level0_runs = g->v.level0_runs,
-		.level0_bytes = g->v.level0_bytes,
-		.soft_runs = o->level0_runs,
-		.soft_bytes = o->level0_bytes,
-		.hard_runs = o->level0_hard,
-		.sealed_logs = g->v.n_logs - (generation_active(g) != NULL),
-		.sealed_max = o->sealed_logs,
-		.job_bytes = o->job_bytes,
-		.automatic = o->maintenance == MAINTENANCE_AUTO,
-	};
-	if (p->level0_runs >= p->hard_runs)
-		p->level = STORE_PRESSURE_HARD;
-	else if (p->level0_runs >= p->soft_runs ||
-		 p->level0_bytes >= p->soft_bytes)
-		p->level = STORE_PRESSURE_SOFT;
+	*p = pressure_of(&g->v.options, g->v.level0_runs, g->v.level0_bytes,
+			 g->v.n_logs - (generation_active(g) != NULL));
 	if (p->level)
 		r = find_job(db, g, &p->table_under_work, err);
 	generation_close(g);

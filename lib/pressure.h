@@ -8,14 +8,17 @@
 #define LIB_PRESSURE_H
 
 #include "formats/version.h"
-
-struct store;
+#include "lib/store.h"
 
 /* Runs in level 0 over its soft limit. */
 struct excess {
 	uint64_t over; /* 0: none, or writers are not to wait for anyone */
 	uint64_t left; /* runs to the hard limit; 0: reached */
 };
+
+/* Everything but who is at work on it. */
+struct store_pressure pressure_of(const struct options *o, uint64_t level0_runs,
+				  uint64_t level0_bytes, uint64_t sealed_logs);
 
 struct excess excess_of(const struct version *v);
 

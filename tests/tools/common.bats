@@ -3,7 +3,7 @@
 
 load helper
 
-ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-config lsm-flush lsm-compact lsm-shell lsm-dump lsm-verify"
+ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-config lsm-stat lsm-flush lsm-compact lsm-shell lsm-dump lsm-verify"
 
 @test "store: -d comes before LSM_DIR, which comes before ./data" {
   lsm-put k environment
@@ -20,7 +20,7 @@ ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-config lsm-flush lsm-compact 
 @test "store: a tool that does not create says that there is none, status 66" {
   local tool
   for tool in "lsm-get k" "lsm-del k" "lsm-scan" "lsm-flush" "lsm-compact" \
-    lsm-config "lsm-config a=1" "lsm-flush --is-needed" "lsm-del --all" "lsm-del -n --all"; do
+    lsm-config "lsm-config a=1" lsm-stat "lsm-flush --is-needed" "lsm-del --all" "lsm-del -n --all"; do
     run -66 --separate-stderr $tool
     [ -z "$output" ]
     one_message_of "${tool%% *}"
@@ -85,7 +85,7 @@ ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-config lsm-flush lsm-compact 
 @test "options: operands where there are none to be are status 64" {
   local tool
   lsm-init
-  for tool in lsm-scan lsm-flush lsm-compact lsm-shell; do
+  for tool in lsm-scan lsm-flush lsm-compact lsm-shell lsm-stat; do
     run -64 --separate-stderr "$tool" operand
     one_message_of "$tool"
   done
@@ -214,6 +214,8 @@ lsm-compact --options leveled
 lsm-config
 lsm-config strategy
 lsm-config --json
+lsm-stat
+lsm-stat --json
 lsm-shell
 LIST
 }
