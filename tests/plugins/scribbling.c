@@ -1,7 +1,7 @@
 /*
  * Finds the memory its answers go to and fills it with nonsense.  The second
- * argument of emit() is the engine's and holds a pointer to it: every word of
- * it that may be one is followed.
+ * argument of emit() is the engine's and holds a pointer to it: the first
+ * word of it that may be one is followed.
  */
 #include "tests/plugins/bad.h"
 
@@ -26,6 +26,8 @@ STRATEGY("scribbling")
 	(void)budget;
 	emit(ctx, &job);
 	for (size_t i = 0; i < 8; i++)
-		if (is_page(words[i]))
+		if (is_page(words[i])) {
 			memset((void *)words[i], 0xa5, 1000);
+			return;
+		}
 }

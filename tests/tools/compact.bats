@@ -88,3 +88,104 @@ tables() {
   lsm-flush
   [ "$(lsm-scan --count)" -eq 2 ]
 }
+
+# ---- strategies that nobody should trust ----
+
+# Three runs over a level with a run of several tables, and deletes.
+layered_store() {
+  local i
+  lsm-init table_bytes=4K table_bytes_max=8K block_bytes=1K
+  for ((i = 1; i <= 5; i++)); do
+    seq "$i" "$i" 900 | sed "s/\$/\t$i some text to fill tables with/" | lsm-put
+    lsm-flush
+    [ "$i" -ne 2 ] || lsm-compact --all
+  done
+  seq 1 13 900 | lsm-del
+  lsm-flush
+}
+
+bad_plugins() {
+  export LSM_PLUGINS
+  LSM_PLUGINS=$(cd "$(dirname "$(command -v lsm-put)")/../tests/plugins" && pwd)
+}
+
+# Everything a reader can see, and what the store consists of.
+state_of_store() {
+  lsm-scan
+  lsm-get 1 14 900 13 2>&1 || true
+  lsm-dump | jq -c '[.generation, .levels, .dropped]'
+}
+
+# refused STRATEGY PATTERN: status 78, one message, and nothing has changed
+refused() {
+  run -78 --separate-stderr lsm-compact --strategy "$1"
+  one_message_of lsm-compact
+  [[ $stderr == *"$1"*$2* ]]
+  state_of_store | cmp - before
+}
+
+@test "compact: a strategy whose plan is wrong is status 78, and nothing changed" {
+  layered_store
+  bad_plugins
+  state_of_store > before
+  refused overlapping "would pass table"
+  refused skipping "would pass table"
+  refused unknown "is not in the store"
+  refused repeating "stands twice"
+  refused absurd "there is no level 1000000"
+  refused endless "goes on for ever"
+  refused dropping "does not say that it drops"
+  refused ancient "ABI"
+  refused misnamed "another name"
+  lsm-verify
+}
+
+@test "compact: a strategy that crashes, loops or leaves is status 78, and nothing changed" {
+  layered_store
+  bad_plugins
+  state_of_store > before
+  refused crashing "plan: crashed: Segmentation fault"
+  refused diving "plan: crashed: Segmentation fault"
+  refused aborting "plan: crashed: Aborted"
+  refused leaving "plan: ended the process"
+  refused scribbling "wrote over its answers"
+  refused sick "need: crashed"
+  refused touchy "check: crashed"
+  (ulimit -t 1 && refused spinning "plan: was killed")
+  lsm-verify
+}
+
+@test "compact: a strategy that takes what another process has claimed is refused" {
+  local table
+  layered_store
+  bad_plugins
+  state_of_store > before
+  table=$(lsm-compact --view --strategy claiming | jq '.tables[-1].number')
+  hold_lock $((2 ** 32 + table))
+  refused claiming "input $table is in another job"
+  release_lock
+  lsm-compact --strategy claiming
+  lsm-verify
+}
+
+@test "compact: a strategy can do nothing but plan" {
+  ! sanitized || skip "a sanitizer makes calls of its own"
+  layered_store
+  bad_plugins
+  state_of_store > before
+  lsm-compact --strategy meddling
+  state_of_store | cmp - before
+  lsm-verify
+}
+
+@test "compact: a strategy that crashes stops nothing else" {
+  layered_store
+  bad_plugins
+  run -78 lsm-compact --strategy crashing
+  lsm-put k v
+  lsm-flush
+  [ "$(lsm-get k)" = v ]
+  unset LSM_PLUGINS
+  lsm-compact --all
+  [ "$(lsm-get k)" = v ]
+}
