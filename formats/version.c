@@ -149,6 +149,7 @@ static int decode_runs(struct pager *pg, const uint8_t *p,
 				     run->index != run[-1].index + 1))
 			return pager_corrupt(pg, 0, H_RUNS, "bad run");
 		tables += run->tables;
+		v->table_bytes += run->bytes;
 		if (run->level == 0) {
 			v->level0_runs++;
 			v->level0_bytes += run->bytes;

@@ -284,29 +284,6 @@ static bool worth_keeping(struct job *job, struct entry *e)
 	return true;
 }
 
-/* 0, 1 refused, or an error. */
-static int add_entry(struct job *job, struct store_error *err)
-{
-	struct slice key = job->in->e.key;
-	int r = 0;
-
-	if (!worth_keeping(job, &job->in->e))
-		return 0;
-	if (job->build && (build_bytes(job->build) >= job->table_bytes ||
-			   !fence_reach(&job->fence, key))) {
-		r = output_end(job, key, err);
-		if (r == 0)
-			pace_show(job->pace, job->plan->why);
-	}
-	if (r == 0 && !job->build &&
-	    job->pieces.output_bytes >= job->piece_bytes &&
-	    job->pieces.n_outputs)
-		r = install_piece(job, key, err);
-	if (r == 0 && !job->build)
-		r = output_begin(job, err);
-	return r != 0 ? r : build_add(job->build, job->in, err);
-}
-
 /* Input is told by entries: what they weigh in the file nobody knows. */
 static void tell_read(struct job *job, uint64_t seen)
 {
@@ -319,6 +296,37 @@ static void tell_read(struct job *job, uint64_t seen)
 		pace_read(job->pace, done - job->told, job->plan->why);
 		job->told = done;
 	}
+}
+
+/* A good moment to be told to end. */
+static void table_ended(struct job *job)
+{
+	tell_read(job, job->seen + merge_hidden(job->in));
+	pace_show(job->pace, job->plan->why);
+	job->ending = pace_over(job->pace);
+}
+
+/* 0, 1 refused, or an error. */
+static int add_entry(struct job *job, struct store_error *err)
+{
+	struct slice key = job->in->e.key;
+	int r = 0;
+
+	if (!worth_keeping(job, &job->in->e))
+		return 0;
+	if (job->build && (build_bytes(job->build) >= job->table_bytes ||
+			   !fence_reach(&job->fence, key))) {
+		r = output_end(job, key, err);
+		if (r == 0)
+			table_ended(job);
+	}
+	if (r == 0 && !job->build &&
+	    job->pieces.output_bytes >= job->piece_bytes &&
+	    job->pieces.n_outputs)
+		r = install_piece(job, key, err);
+	if (r == 0 && !job->build)
+		r = output_begin(job, err);
+	return r != 0 ? r : build_add(job->build, job->in, err);
 }
 
 static void step(struct job *job)

@@ -23,13 +23,6 @@ static int cmp_input(const void *a, const void *b)
 	return slice_cmp(smallest_of(a), smallest_of(b));
 }
 
-static int cmp_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* The survey has the tables in the manifest's order. */
 static bool is_trimmed(const struct manifest *m, const struct survey *s,
 		       size_t at)
@@ -70,14 +63,18 @@ static void choose_carried(struct pieces *p)
 int pieces_init(struct pieces *p, struct store *db, const struct plan_job *plan,
 		const struct outlook *o, struct store_error *err)
 {
+	bool *input;
+
 	*p = (struct pieces){ .db = db,
 			      .plan = plan,
 			      .s = &o->s,
 			      .generation = o->m.generation };
 	p->inputs = calloc(plan->n_inputs + 1, sizeof(*p->inputs));
-	p->numbers = calloc(plan->n_inputs + 1, sizeof(*p->numbers));
-	if (!p->inputs || !p->numbers)
+	input = calloc(o->s.view.n_tables + 1, sizeof(*input));
+	if (!p->inputs || !input) {
+		free(input);
 		return store_nomem(err);
+	}
 	for (size_t i = 0; i < plan->n_inputs; i++) {
 		struct piece_input *in = &p->inputs[p->n_inputs++];
 
@@ -85,12 +82,14 @@ int pieces_init(struct pieces *p, struct store *db, const struct plan_job *plan,
 		in->t = &p->s->tables[in->at];
 		in->trimmed = is_trimmed(&o->m, p->s, in->at);
 		in->carried = plan->kind == LSM_MOVE;
-		p->numbers[i] = in->t->number;
+		input[in->at] = true;
 		if (in->t->age_last > p->age)
 			p->age = in->t->age_last;
 	}
 	qsort(p->inputs, p->n_inputs, sizeof(*p->inputs), cmp_input);
-	qsort(p->numbers, p->n_inputs, sizeof(*p->numbers), cmp_number);
+	if (plan->kind != LSM_DROP)
+		p->place = plan_job_place(plan, p->s, input);
+	free(input);
 	if (plan->kind == LSM_MERGE)
 		choose_carried(p);
 	return 0;
@@ -186,7 +185,6 @@ void pieces_release(struct pieces *p)
 		lock_unclaim(&p->db->lock, p->plan->inputs[i]);
 	free(p->outputs);
 	free(p->inputs);
-	free(p->numbers);
 	*p = PIECES_INIT;
 }
 
@@ -201,12 +199,6 @@ static bool is_below(const struct pieces *p, const struct piece_input *in)
 static bool is_begun(const struct pieces *p, const struct piece_input *in)
 {
 	return p->border.len == 0 || slice_cmp(smallest_of(in), p->border) < 0;
-}
-
-static bool is_input(const struct pieces *p, uint64_t number)
-{
-	return bsearch(&number, p->numbers, p->n_inputs, sizeof(number),
-		       cmp_number);
 }
 
 /* In the level of the output: 1, and the index of its run. */
@@ -248,29 +240,37 @@ static int find_run(const struct pieces *p, const struct manifest *m,
 	return m->levels[level].n == 1 ? 1 : -1;
 }
 
-/*
- * Where a new run goes, as plan_job_place() has it: before the first run of
- * which something older stays.
- */
+/* Is this run to be searched after ours, and not before it? */
+static bool is_older(const struct pieces *p, const struct run *run)
+{
+	uint64_t age = 0;
+
+	for (size_t i = 0; i < run->n; i++) {
+		const struct table_meta *t = &run->tables[i];
+		size_t at = survey_find(p->s, t->number);
+		const struct lsm_table *known = &p->s->tables[at];
+
+		if (at < p->s->view.n_tables && known->level == p->plan->level)
+			return 2 * (p->s->levels[known->level].first +
+				    known->run) >=
+			       p->place;
+		if (t->age_last > age)
+			age = t->age_last;
+	}
+	return age < p->age; /* new since the plan was checked */
+}
+
+/* Where a new run goes: where plan_job_place() has put it. */
 static size_t place_of_run(const struct pieces *p, const struct manifest *m)
 {
 	const struct level *l = &m->levels[p->plan->level];
+	size_t i = 0;
 
 	if (p->plan->level >= m->n_levels)
 		return 0;
-	for (size_t i = 0; i < l->n; i++) {
-		uint64_t age = 0;
-
-		for (size_t k = 0; k < l->runs[i].n; k++) {
-			const struct table_meta *t = &l->runs[i].tables[k];
-
-			if (t->age_last > age && !is_input(p, t->number))
-				age = t->age_last;
-		}
-		if (age && age < p->age)
-			return i;
-	}
-	return l->n;
+	while (i < l->n && !is_older(p, &l->runs[i]))
+		i++;
+	return i;
 }
 
 static int cmp_smallest(const void *a, const void *b)

@@ -37,8 +37,8 @@ struct pieces {
 	const struct survey *s;
 	struct piece_input *inputs; /* by smallest key */
 	size_t n_inputs;
-	uint64_t *numbers;   /* of the inputs, ascending */
 	uint64_t age;	     /* the newest of the inputs' */
+	size_t place;	     /* of the output, as plan_job_place() has it */
 	uint64_t generation; /* of the manifest that we have seen last */
 	uint64_t next;	     /* the one that an install under way makes */
 	struct table_meta *outputs; /* finished, claimed, not installed */

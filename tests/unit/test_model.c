@@ -318,6 +318,52 @@ static void op_compact_all(struct world *w)
 	compact(w, NULL, 1);
 }
 
+/* A flag that is raised when so many tables are written. */
+struct stop_after {
+	volatile sig_atomic_t flag;
+	size_t left;
+};
+
+static void count_tables(void *ctx, const struct store_progress *p)
+{
+	struct stop_after *s = ctx;
+
+	(void)p;
+	if (s->left-- == 0)
+		s->flag = 1;
+}
+
+static void op_compact_stopped(struct world *w)
+{
+	struct stop_after s = { .left = below(w, 6) };
+	struct store_compact_config c = {
+		.strategy = below(w, 2) ? "leveled" : "tiered",
+		.all = below(w, 2) == 0,
+		.workers = (unsigned)below(w, 3),
+		.stop = &s.flag,
+		.progress = count_tables,
+		.progress_ctx = &s,
+	};
+
+	MUST(store_compact(any_handle(w), &c, NULL, &err) >= 0);
+	if (below(w, 4) == 0)
+		op_forward(w);
+}
+
+static void op_compact_range(struct world *w)
+{
+	static uint8_t from[3000];
+	struct slice key = any_key(w);
+	struct store_compact_config c = { .all = 0 };
+
+	memcpy(from, key.data, key.len);
+	c.from = slice_make(from, key.len);
+	c.to = any_key(w);
+	if (slice_cmp(c.from, c.to) >= 0)
+		c.to = SLICE_NULL;
+	MUST(store_compact(any_handle(w), &c, NULL, &err) >= 0);
+}
+
 static void op_async(struct world *w)
 {
 	struct store_completion c;
@@ -460,6 +506,8 @@ static const struct {
 	{ "leveled", op_leveled, 4 },
 	{ "tiered", op_tiered, 4 },
 	{ "compact all", op_compact_all, 1 },
+	{ "compaction that is stopped", op_compact_stopped, 4 },
+	{ "compaction of a range", op_compact_range, 1 },
 	{ "async", op_async, 3 },
 	{ "reopen", op_reopen, 2 },
 	{ "lose rebuildable files", op_lose_rebuildable, 2 },
@@ -490,6 +538,7 @@ static void create(struct world *w)
 {
 	static const char *const buffers[] = { "4K", "16K", "64K" };
 	static const char *const blocks[] = { "256", "1K", "4K" };
+	static const char *const jobs[] = { "4K", "16K", "64K" };
 	static const char *const codecs[] = { "none", "lz4", "zstd" };
 	struct store_setting_text s[] = {
 		{ "write_buffer", buffers[below(w, 3)] },
@@ -498,7 +547,7 @@ static void create(struct world *w)
 		{ "table_bytes", "8K" },
 		{ "table_bytes_max", "16K" },
 		{ "level0_bytes", "64K" },
-		{ "job_bytes", "64K" },
+		{ "job_bytes", jobs[below(w, 3)] },
 		{ "filter_bits", below(w, 2) ? "10" : "0" },
 		{ "restart_interval", below(w, 2) ? "16" : "1" },
 	};
