@@ -289,6 +289,29 @@ static void scene_compact(struct stage *s)
 	setup_close_store(s);
 }
 
+/* Everything in one merge that is installed in several pieces. */
+static void scene_pieces(struct stage *s)
+{
+	static const struct store_setting_text small[] = {
+		{ "write_buffer", "16K" }, { "level0_runs", "9" },
+		{ "table_bytes", "4K" },   { "table_bytes_max", "4K" },
+		{ "compression", "none" }, { "compression_last", "none" },
+		{ "job_bytes", "4K" },	   { "block_bytes", "1K" },
+		{ "maintenance", "cron" },
+	};
+
+	setup_open_with(s, STORE_WRITE | STORE_CREATE, small,
+			sizeof(small) / sizeof(small[0]));
+	setup_put_range(s, 0, 170, "first");
+	setup_flush(s);
+	setup_put_range(s, 60, 240, "second");
+	setup_delete(s, "k005");
+	setup_delete(s, "k125");
+	setup_flush(s);
+	setup_put(s, "k002", "in the log");
+	setup_close_store(s);
+}
+
 /* Files that a reader kept, and those of the dead. */
 static void scene_sweep(struct stage *s)
 {
@@ -437,6 +460,9 @@ static const struct scene fixed[] = {
 	  .make = scene_finish_flush,
 	  .argv = { "lsm-put", "k007", "new" } },
 	{ .name = "compact", .make = scene_compact, .argv = { "lsm-compact" } },
+	{ .name = "compact-pieces",
+	  .make = scene_pieces,
+	  .argv = { "lsm-compact", "--all" } },
 };
 
 #define N_FIXED (sizeof(fixed) / sizeof(fixed[0]))
