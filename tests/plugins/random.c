@@ -26,18 +26,48 @@ static void take_runs(const struct lsm_view *v, struct lsm_job *j,
 					v->tables[v->runs[r].first + i].number;
 }
 
-/* All that overlaps a table, in runs [a, b). */
-static void take_overlaps(const struct lsm_view *v, struct lsm_job *j,
-			  const struct lsm_table *t, size_t a, size_t b)
+static bool touches(const struct lsm_table *t, struct lsm_key low,
+		    struct lsm_key high)
 {
-	for (size_t r = a; r < b; r++)
-		for (size_t i = 0; i < v->runs[r].n; i++) {
-			const struct lsm_table *o =
-				&v->tables[v->runs[r].first + i];
+	return lsm_key_cmp(t->smallest, high) <= 0 &&
+	       lsm_key_cmp(low, t->largest) <= 0;
+}
 
-			if (lsm_overlap(o, t))
-				v->scratch[j->n_inputs++] = o->number;
+/* A table of run `a` and all that it drags along in runs [a, b). */
+static void take_closure(const struct lsm_view *v, struct lsm_job *j,
+			 uint64_t *state, size_t a, size_t b)
+{
+	size_t first = v->runs[a].first;
+	size_t end = v->runs[b - 1].first + v->runs[b - 1].n;
+	const struct lsm_table *t =
+		&v->tables[first + roll(state, v->runs[a].n)];
+	struct lsm_key low = t->smallest, high = t->largest;
+	bool grown = true;
+
+	while (grown) {
+		grown = false;
+		for (size_t i = first; i < end; i++) {
+			t = &v->tables[i];
+			if (!touches(t, low, high))
+				continue;
+			if (lsm_key_cmp(t->smallest, low) < 0) {
+				low = t->smallest;
+				grown = true;
+			}
+			if (lsm_key_cmp(t->largest, high) > 0) {
+				high = t->largest;
+				grown = true;
+			}
 		}
+	}
+	for (size_t i = first; i < end; i++)
+		if (touches(&v->tables[i], low, high))
+			v->scratch[j->n_inputs++] = v->tables[i].number;
+}
+
+static uint32_t level_of(const struct lsm_view *v, size_t run)
+{
+	return v->tables[v->runs[run].first].level;
 }
 
 static void take_inputs(const struct lsm_view *v, struct lsm_job *j,
@@ -46,7 +76,10 @@ static void take_inputs(const struct lsm_view *v, struct lsm_job *j,
 	size_t a = roll(state, v->n_runs);
 	size_t b = a + 1 + roll(state, v->n_runs - a);
 
-	switch (roll(state, 6)) {
+	if (roll(state, 2)) /* to the end of a level: it may sink */
+		while (b < v->n_runs && level_of(v, b) == level_of(v, b - 1))
+			b++;
+	switch (roll(state, 8)) {
 	case 0: /* one table */
 		v->scratch[j->n_inputs++] =
 			v->tables[roll(state, v->n_tables)].number;
@@ -58,16 +91,29 @@ static void take_inputs(const struct lsm_view *v, struct lsm_job *j,
 	case 3: /* parts of them */
 		take_runs(v, j, state, a, b, 1 + roll(state, 7));
 		break;
-	case 4: /* what overlaps a table */
-		take_overlaps(v, j, &v->tables[roll(state, v->n_tables)], a, b);
-		break;
-	default: /* from here and there */
+	case 4: /* from here and there */
 		take_runs(v, j, state, 0, v->n_runs, 1 + roll(state, 4));
+		break;
+	default:
+		take_closure(v, j, state, a, b);
 	}
 	/* what is twice there, or not at all */
 	if (j->n_inputs && j->n_inputs < v->n_tables && roll(state, 30) == 0)
 		v->scratch[j->n_inputs++] =
 			roll(state, 2) ? v->scratch[0] : roll(state, 5000);
+}
+
+/* Where it can go if anywhere: as deep as the deepest of the inputs. */
+static uint32_t deepest(const struct lsm_view *v, const struct lsm_job *j)
+{
+	uint32_t level = 0;
+
+	for (size_t i = 0; i < v->n_tables; i++)
+		for (size_t n = 0; n < j->n_inputs; n++)
+			if (j->inputs[n] == v->tables[i].number &&
+			    v->tables[i].level > level)
+				level = v->tables[i].level;
+	return level;
 }
 
 static bool random_job(const struct lsm_view *v, uint64_t *state,
@@ -83,11 +129,13 @@ static bool random_job(const struct lsm_view *v, uint64_t *state,
 	if (roll(state, 40) == 0)
 		j.kind = (uint32_t)roll(state, 6);
 	take_inputs(v, &j, state);
-	j.level = (uint32_t)roll(state, v->n_levels + 1);
+	j.level = deepest(v, &j) + (roll(state, 3) == 0);
+	if (roll(state, 8) == 0)
+		j.level = (uint32_t)roll(state, v->n_levels + 1);
 	if (roll(state, 40) == 0)
 		j.level = (uint32_t)roll(state, 100);
-	j.run = roll(state, 3) ? LSM_NEW_RUN : (uint32_t)roll(state, 3);
-	j.table_bytes = roll(state, 20) ? UINT64_C(4096) << roll(state, 4)
+	j.run = roll(state, 6) ? LSM_NEW_RUN : (uint32_t)roll(state, 3);
+	j.table_bytes = roll(state, 40) ? UINT64_C(4096) << roll(state, 4)
 					: roll(state, 5000);
 	return emit(ctx, &j);
 }
