@@ -80,42 +80,53 @@ static bool judge(struct maintain *m, int status)
 }
 
 /*
- * When a child has ended, level 0 is as the strategy wants it: another is
- * worth its while when it has grown; when it failed, when it is twice as
- * large.
+ * Has the child come to its end?  Then level 0 is as the strategy wants it:
+ * another one is worth its while when it has grown, and when this one failed,
+ * when it is twice as large.
  */
-static void reap(struct maintain *m, uint64_t runs)
+static bool reap(struct maintain *m, struct store *db)
 {
+	struct store_pressure p;
 	int status;
 
-	if (!m->child || !child_done(m->child, &status))
-		return;
+	if (!child_done(m->child, &status))
+		return false;
 	m->child = 0;
-	m->enough = judge(m, status) ? runs : 2 * runs;
+	m->enough = judge(m, status) ? 1 : 2;
+	if (store_pressure(db, &p, NULL) == 0)
+		m->enough *= p.level0_runs;
+	return true;
+}
+
+/*
+ * To ask who works on level 0 takes some calls: where writes are many and
+ * fast, not after each.
+ */
+static bool too_early(struct maintain *m)
+{
+	uint64_t now = now_ms();
+
+	if (m->due && now - m->looked_ms < LOOK_EVERY_MS)
+		return true;
+	m->looked_ms = now;
+	return false;
 }
 
 void maintain_step(struct maintain *m, struct store *db)
 {
 	struct store_pressure p;
-	uint64_t now = now_ms();
 
-	if (now - m->looked_ms < LOOK_EVERY_MS)
+	if (m->child && !reap(m, db))
 		return;
-	m->looked_ms = now;
 	/* What is wrong with the store its own operations tell. */
-	if (store_pressure(db, &p, NULL) < 0)
+	if (too_early(m) || store_pressure(db, &p, NULL) < 0)
 		return;
-	reap(m, p.level0_runs);
-	if (!p.level) {
+	m->due = p.level && p.automatic;
+	if (!p.level)
 		m->enough = 0;
-		return;
-	}
-	if (!p.automatic) {
-		if (p.level == STORE_PRESSURE_HARD)
-			say_overdue(m, &p);
-		return;
-	}
-	if (m->child || p.table_under_work || p.level0_runs <= m->enough)
+	if (p.level == STORE_PRESSURE_HARD && !p.automatic)
+		say_overdue(m, &p);
+	if (!m->due || p.table_under_work || p.level0_runs <= m->enough)
 		return;
 	start(m, 0);
 	if (!m->child)

@@ -21,10 +21,11 @@
 
 struct maintain {
 	const struct tool *t;
-	pid_t child;	    /* lsm-compact, or 0 */
-	uint64_t looked_ms; /* when pressure was looked at */
-	uint64_t enough;    /* no other child up to so many runs */
-	bool said;	    /* that it does not work, or is overdue */
+	pid_t child; /* lsm-compact, or 0 */
+	bool due;    /* when pressure was looked at, and that was: */
+	uint64_t looked_ms;
+	uint64_t enough; /* no other child up to so many runs */
+	bool said;	 /* that it does not work, or is overdue */
 };
 
 #define MAINTAIN_INIT(t_) ((struct maintain){ .t = (t_) })

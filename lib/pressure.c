@@ -198,7 +198,7 @@ int store_pressure(struct store *db, struct store_pressure *p,
 		return r;
 	*p = pressure_of(&g->v.options, g->v.level0_runs, g->v.level0_bytes,
 			 g->v.n_logs - (generation_active(g) != NULL));
-	if (p->level)
+	if (p->level && p->automatic)
 		r = find_job(db, g, &p->table_under_work, err);
 	generation_close(g);
 	return r;

@@ -410,7 +410,8 @@ struct store_pressure {
 	uint64_t sealed_logs, sealed_max;
 	uint64_t job_bytes;	   /* option */
 	uint64_t table_under_work; /* by a compaction, anyone's; 0: none, or
-				      level is STORE_PRESSURE_NONE */
+				      level is STORE_PRESSURE_NONE, or
+				      maintenance is not auto */
 	int automatic;		   /* maintenance: auto */
 };
 
