@@ -58,20 +58,23 @@ static int claim(struct compaction *c, const struct plan_job *j,
 }
 
 /* Between the plan and the claims others may have installed: look again. */
-static int do_claimed(struct compaction *c, const struct plan_job *j,
+static int do_claimed(struct compaction *c, const struct plan_job *planned,
 		      struct store_compact_result *result,
 		      struct store_error *err)
 {
+	struct plan_job j = *planned;
 	struct outlook o = OUTLOOK_INIT;
 	struct refusal why;
-	int r = look(c, &o, j, false, err);
+	int r = look(c, &o, &j, false, err);
 
-	if (r == 0)
-		r = plan_job_check(j, &o.s, c->drops, &why, err);
+	if (r == 0) {
+		plan_job_refresh(&j, &o.s);
+		r = plan_job_check(&j, &o.s, c->drops, &why, err);
+	}
 	if (r == 1)
-		r = job_run(c->db, j, &o, &c->pace, result, err);
+		r = job_run(c->db, &j, &o, &c->pace, result, err);
 	else
-		unclaim(c, j, j->n_inputs);
+		unclaim(c, &j, j.n_inputs);
 	outlook_release(&o);
 	return r;
 }

@@ -112,6 +112,18 @@ static bool name_run(struct plan_job *j, const struct lsm_view *v, uint32_t run)
 	return true;
 }
 
+void plan_job_refresh(struct plan_job *j, const struct survey *s)
+{
+	const struct lsm_view *v = &s->view;
+
+	if (!j->into || survey_find(s, j->into) < v->n_tables)
+		return;
+	if (j->level >= v->n_levels || v->levels[j->level].n == 0)
+		j->into = 0;
+	else if (v->levels[j->level].n == 1)
+		name_run(j, v, 0);
+}
+
 /* The next job of the answer, into p->jobs[p->n]: 1, 0 refused, or an error. */
 static int take_job(struct checked *c, struct plan *p,
 		    const struct answer_job *from, const uint64_t *inputs)

@@ -53,6 +53,14 @@ int plan_check(struct plan *p, const char *who, const struct survey *s,
 	       struct store_error *err);
 
 /*
+ * Jobs of one plan are independent of each other, but the table by which one
+ * names the run it goes into may be an input of another that came before.
+ * Then, for the survey of now, the job is given another name of the same run,
+ * if that is the only one of its level, or none, if the level is empty.
+ */
+void plan_job_refresh(struct plan_job *j, const struct survey *s);
+
+/*
  * Is the job right for this survey?  1, or 0 with the reason.  Also for a
  * second look at a job that was planned from an older view.  `drops`: the
  * strategy may drop tables.  STORE_ESYSTEM.

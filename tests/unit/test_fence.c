@@ -298,7 +298,7 @@ static void sim_take(struct sim *s, const struct plan_job *j,
 	qsort(o->tables, o->n, sizeof(*o->tables), cmp_smallest);
 }
 
-static void sim_job(struct sim *s, const struct plan_job *j)
+static void sim_job(struct sim *s, struct plan_job *j)
 {
 	static struct sim_output o;
 	struct store_error err = STORE_ERROR_INIT;
@@ -309,6 +309,7 @@ static void sim_job(struct sim *s, const struct plan_job *j)
 
 	tree_survey(&v, &s->t, s->options);
 	o.n = 0;
+	plan_job_refresh(j, &v);
 	CHECK(plan_job_check(j, &v, false, &why, &err) == 1);
 	if (j->kind == LSM_MERGE)
 		sim_merge(s, &v, j, &o);
