@@ -181,6 +181,7 @@ int survey_make(struct survey *s, const struct manifest *m,
 	sort_by_number(s);
 	fill_claims(s, facts);
 	v->max_levels = MANIFEST_MAX_LEVELS;
+	v->write_buffer = m->options.write_buffer;
 	v->level0_runs = m->options.level0_runs;
 	v->level0_bytes = m->options.level0_bytes;
 	v->level_ratio = m->options.level_ratio;
@@ -190,6 +191,7 @@ int survey_make(struct survey *s, const struct manifest *m,
 	v->options = facts->options;
 	v->log_bytes = facts->log_bytes;
 	v->log_created_ms = facts->log_created_ms;
+	v->flushed_bytes = m->flushed_bytes;
 	v->now_ms = facts->now_ms;
 	v->free_disk = facts->free_disk;
 	v->oldest_pin = facts->oldest_pin;

@@ -79,6 +79,7 @@ struct lsm_view {
 	size_t max_levels; /* a job's level must be below this */
 
 	/* options of the store */
+	uint64_t write_buffer;		    /* what a flush brings, about */
 	uint64_t level0_runs, level0_bytes; /* compaction is due */
 	uint64_t level_ratio;
 	uint64_t table_bytes, table_bytes_max;
@@ -90,6 +91,11 @@ struct lsm_view {
 	 * when they are empty; when the oldest of them was made.
 	 */
 	uint64_t log_bytes, log_created_ms;
+	/*
+	 * Bytes of tables written by flushes and loads since the store was
+	 * made; what is there now is less by what merges discarded.
+	 */
+	uint64_t flushed_bytes;
 
 	uint64_t now_ms;
 	uint64_t free_disk;  /* bytes; UINT64_MAX when unknown */
@@ -207,6 +213,252 @@ static inline bool lsm_overlap(const struct lsm_table *a,
 {
 	return lsm_key_cmp(a->smallest, b->largest) <= 0 &&
 	       lsm_key_cmp(b->smallest, a->largest) <= 0;
+}
+
+/* The tables of a run that reach into [low, high]: [*begin, *end) of it. */
+static inline void lsm_within(const struct lsm_view *v, struct lsm_run run,
+			      struct lsm_key low, struct lsm_key high,
+			      size_t *begin, size_t *end)
+{
+	const struct lsm_table *t = v->tables + run.first;
+	size_t a = 0, b = run.n;
+
+	while (a < b) {
+		size_t mid = a + (b - a) / 2;
+
+		if (lsm_key_cmp(t[mid].largest, low) < 0)
+			a = mid + 1;
+		else
+			b = mid;
+	}
+	*begin = a;
+	while (a < run.n && lsm_key_cmp(t[a].smallest, high) <= 0)
+		a++;
+	*end = a;
+}
+
+static inline uint64_t lsm_least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t lsm_most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Run `i` of a level, 0 the newest; an empty one when it is not there. */
+static inline struct lsm_run lsm_run_of(const struct lsm_view *v, size_t level,
+					size_t i)
+{
+	if (level >= v->n_levels || i >= v->levels[level].n)
+		return (struct lsm_run){ .n = 0 };
+	return v->runs[v->levels[level].first + i];
+}
+
+static inline uint64_t lsm_level_bytes(const struct lsm_view *v, size_t level)
+{
+	return level < v->n_levels ? v->levels[level].bytes : 0;
+}
+
+/* Of a level below 0 that should have one run: is it, or none, all it has? */
+static inline bool lsm_is_single(const struct lsm_view *v, size_t level)
+{
+	return level >= v->n_levels || v->levels[level].n < 2;
+}
+
+/* ---- a plan in the making ---- */
+
+/*
+ * Where a job of this plan works: levels [from, to], keys [low, high].  Jobs
+ * whose spans are disjoint may be carried out in any order, or at once.
+ */
+struct lsm_span {
+	size_t from, to;
+	struct lsm_key low, high;
+};
+
+#define LSM_SPANS 32 /* jobs of a plan that is made with what follows */
+
+/*
+ * What plan() has emitted, and the job it is making, whose inputs stand in
+ * view->scratch as indexes of tables:
+ *
+ *	lsm_begin(&p);
+ *	lsm_add(&p, first, n); ...
+ *	if (!p.busy)
+ *		lsm_end(&p, LSM_MERGE, level, run, table_bytes, why);
+ */
+struct lsm_planner {
+	const struct lsm_view *v;
+	lsm_emit *emit;
+	void *ctx;
+	bool more; /* emit would take another job */
+	struct lsm_span done[LSM_SPANS];
+	size_t n_done;
+	/* the job: how many inputs, what they hold and span */
+	size_t n, top; /* the highest level of one */
+	uint64_t bytes, tombstones;
+	struct lsm_key low, high;
+	bool busy; /* one is claimed, or where a job of the plan works */
+};
+
+static inline void lsm_planner_init(struct lsm_planner *p,
+				    const struct lsm_view *v, lsm_emit *emit,
+				    void *ctx)
+{
+	p->v = v;
+	p->emit = emit;
+	p->ctx = ctx;
+	p->more = true;
+	p->n_done = 0;
+	p->n = 0;
+}
+
+/* Does a job of this plan work in this level and these keys? */
+static inline bool lsm_is_taken(const struct lsm_planner *p, size_t level,
+				struct lsm_key low, struct lsm_key high)
+{
+	for (size_t i = 0; i < p->n_done; i++) {
+		const struct lsm_span *s = &p->done[i];
+
+		if (s->from <= level && level <= s->to &&
+		    lsm_key_cmp(s->low, high) <= 0 &&
+		    lsm_key_cmp(low, s->high) <= 0)
+			return true;
+	}
+	return false;
+}
+
+static inline void lsm_begin(struct lsm_planner *p)
+{
+	p->n = 0;
+	p->bytes = 0;
+	p->tombstones = 0;
+	p->busy = false;
+}
+
+/* Tables [first, first + n) of the view go along. */
+static inline void lsm_add(struct lsm_planner *p, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++) {
+		const struct lsm_table *t = &p->v->tables[i];
+
+		if (p->n == 0 || lsm_key_cmp(t->smallest, p->low) < 0)
+			p->low = t->smallest;
+		if (p->n == 0 || lsm_key_cmp(t->largest, p->high) > 0)
+			p->high = t->largest;
+		if (p->n == 0 || t->level < p->top)
+			p->top = t->level;
+		p->v->scratch[p->n++] = i;
+		p->bytes += t->bytes;
+		p->tombstones += t->tombstones;
+		p->busy |= t->claimed ||
+			   lsm_is_taken(p, t->level, t->smallest, t->largest);
+	}
+}
+
+/* Does table `index` overlap one of the first `n` inputs? */
+static inline bool lsm_touches(const struct lsm_planner *p, size_t n,
+			       size_t index)
+{
+	const struct lsm_table *t = p->v->tables;
+
+	for (size_t i = 0; i < n; i++)
+		if (lsm_overlap(&t[p->v->scratch[i]], &t[index]))
+			return true;
+	return false;
+}
+
+/* Could the inputs be one run as they are, with nothing to get rid of? */
+static inline bool lsm_may_move(const struct lsm_planner *p)
+{
+	if (p->tombstones)
+		return false;
+	for (size_t i = 1; i < p->n; i++)
+		if (lsm_touches(p, i, p->v->scratch[i]))
+			return false;
+	return true;
+}
+
+/* Emit the job.  After that p->more tells whether to go on. */
+static inline void lsm_end(struct lsm_planner *p, enum lsm_kind kind,
+			   size_t level, uint32_t run, uint64_t table_bytes,
+			   const char *why)
+{
+	struct lsm_job job = {
+		.kind = kind,
+		.level = (uint32_t)level,
+		.run = run,
+		.inputs = p->v->scratch,
+		.n_inputs = p->n,
+		.table_bytes = table_bytes,
+		.why = why,
+	};
+
+	for (size_t i = 0; i < p->n; i++)
+		p->v->scratch[i] = p->v->tables[p->v->scratch[i]].number;
+	p->done[p->n_done++] =
+		(struct lsm_span){ p->top, lsm_most(level, p->top), p->low,
+				   p->high };
+	p->more = p->emit(p->ctx, &job) && p->n_done < LSM_SPANS;
+}
+
+/* ---- tombstones with a deadline ---- */
+
+/*
+ * A deadline of tombstones (Lethe: Sarkar et al., SIGMOD 2020, section 4.1): a
+ * deleted value is gone for good when its tombstone has met all that is older,
+ * in the last level at the latest.  It is so in `seconds` when the strategy
+ * is asked at least every eighth of them, and all it emits is done within
+ * another eighth: the memtable is flushed after an eighth, and tombstones have
+ * left the level above the last after six.  The higher levels share that time
+ * as they share the bytes, each `ratio` times less than the one below it, but
+ * not less than an eighth.
+ */
+#define LSM_DEADLINE_OPTION                                                    \
+	{                                                                      \
+		.name = "tombstone_deadline", .type = LSM_SECONDS, .def = 0,   \
+		.min = 0, .max = UINT64_C(3200000000),                         \
+		.help = "a delete is physically done within this time; 0: "    \
+			"when it comes to it",                                 \
+	}
+
+/* How old a tombstone in `level` may get; 0: there is no deadline. */
+static inline uint64_t lsm_stay_ms(uint64_t seconds, uint64_t ratio,
+				   size_t level, size_t last)
+{
+	uint64_t eighth = seconds * 125, ms = 6 * eighth;
+
+	for (; level + 1 < last && ms > eighth; level++)
+		ms /= ratio;
+	return ms > eighth ? ms : eighth;
+}
+
+static inline bool lsm_is_late(const struct lsm_view *v,
+			       const struct lsm_table *t, uint64_t stay_ms)
+{
+	return stay_ms && t->oldest_tombstone_ms &&
+	       v->now_ms >= t->oldest_tombstone_ms &&
+	       v->now_ms - t->oldest_tombstone_ms >= stay_ms;
+}
+
+static inline bool lsm_log_is_late(const struct lsm_view *v, uint64_t seconds)
+{
+	return seconds && v->log_bytes && v->now_ms >= v->log_created_ms &&
+	       v->now_ms - v->log_created_ms >= seconds * 125;
+}
+
+/* The memtable first, if it may hold deletes that have waited long enough. */
+static inline void lsm_flush_late(struct lsm_planner *p, uint64_t seconds)
+{
+	struct lsm_job job = {
+		.kind = LSM_FLUSH,
+		.why = "the memtable may hold deletes near their deadline",
+	};
+
+	if (lsm_log_is_late(p->v, seconds))
+		p->more = p->emit(p->ctx, &job);
 }
 
 /* A plugin's only export. */

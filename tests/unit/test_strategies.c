@@ -6,7 +6,8 @@
  *	merge 10 20 30 -> 1 into
  *
  * The inputs stand in ascending order; "into" is the run that is there, "new"
- * a run of its own.  And plugin.h: what it loads, and what it refuses.
+ * a run of its own; a drop goes nowhere, and a flush has no inputs.  And
+ *plugin.h: what it loads, and what it refuses.
  */
 #include "lib/os.h"
 #include "lib/plugin.h"
@@ -26,7 +27,8 @@ static int cmp_number(const void *a, const void *b)
 
 static void print_job(struct buf *out, struct plan_job *j)
 {
-	static const char *const kinds[] = { "", "merge", "move", "drop" };
+	static const char *const kinds[] = { "", "merge", "move", "drop",
+					     "flush" };
 	char text[40];
 
 	buf_append_slice(out, slice_str(kinds[j->kind]));
@@ -35,9 +37,12 @@ static void print_job(struct buf *out, struct plan_job *j)
 		snprintf(text, sizeof(text), " %" PRIu64, j->inputs[i]);
 		buf_append_slice(out, slice_str(text));
 	}
-	snprintf(text, sizeof(text), " -> %" PRIu32 " %s\n", j->level,
-		 j->into ? "into" : "new");
-	buf_append_slice(out, slice_str(text));
+	if (j->kind == LSM_MERGE || j->kind == LSM_MOVE) {
+		snprintf(text, sizeof(text), " -> %" PRIu32 " %s", j->level,
+			 j->into ? "into" : "new");
+		buf_append_slice(out, slice_str(text));
+	}
+	buf_append_slice(out, slice_str("\n"));
 }
 
 /* What the tree's strategy plans, as text. */
@@ -69,6 +74,8 @@ static void plan_of(const struct tree *t, struct buf *out)
 	plugin_close(&plugin);
 }
 
+static unsigned failed; /* cases */
+
 static void run_case(const struct dir *dir, const char *name)
 {
 	struct store_error err = STORE_ERROR_INIT;
@@ -86,7 +93,7 @@ static void run_case(const struct dir *dir, const char *name)
 	if (!slice_eq(slice_str(want), buf_slice(&got))) {
 		printf("# %s: expected:\n%s# planned:\n%.*s", name, want,
 		       (int)got.len, (char *)got.data);
-		CHECK(!"the plan is as expected");
+		failed++;
 	}
 	manifest_release(&t.m);
 	buf_free(&text);
@@ -108,8 +115,10 @@ TEST(each_case_is_planned_as_its_file_says)
 	struct dir dir;
 
 	CHECK_OK(dir_open(&dir, CASES, &err), err);
+	failed = 0;
 	CHECK(os.list(dir.fd, each, &dir) == 0);
 	dir_close(&dir);
+	CHECK(failed == 0);
 }
 
 /* ---- loading ---- */

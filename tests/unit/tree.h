@@ -4,12 +4,17 @@
  *
  *	option level0_runs 4          an option of the store
  *	set min_runs 3                a setting of the strategy
+ *	now 90000                     the time, in ms; 1000 if not told
+ *	log 4M age 2000               the memtable: bytes, ms since it began
+ *	flushed 10G                   bytes flushed since the store was made
  *	level 0
  *	run                           newest first
  *	7 a..m age 7 1M               number, keys, age, bytes
- *	8 n..z age 3-7 1M dead 5 claimed
+ *	8 n..z age 3-7 1M dead 5 since 500 claimed
+ *	9 aa..zz age 2 1M made 700
  *
- * `dead` is the number of tombstones; every table holds 100 entries.
+ * `dead` is the number of tombstones, the oldest of them made at `since` (1 if
+ * not told); every table holds 100 entries and was made at `made` (1).
  */
 #ifndef TESTS_UNIT_TREE_H
 #define TESTS_UNIT_TREE_H
@@ -23,6 +28,7 @@ struct tree {
 	struct manifest m;
 	uint64_t claimed[64];
 	size_t n_claimed;
+	uint64_t now_ms, log_bytes, log_age_ms;
 	uint32_t level;
 	struct table_meta run[256];
 	size_t n_run;
@@ -52,12 +58,18 @@ static uint64_t tree_bytes(const char *text)
 			      : n;
 }
 
+/* The number behind a word, or `none`. */
+static uint64_t tree_word(const char *line, const char *word, uint64_t none)
+{
+	const char *at = strstr(line, word);
+
+	return at ? strtoull(at + strlen(word), NULL, 10) : none;
+}
+
 static void tree_table(struct tree *t, const char *line)
 {
 	struct table_meta *m = &t->run[t->n_run++];
 	char keys[80], age[40], bytes[40], *dots, *dash;
-	const char *dead = strstr(line, " dead ");
-
 	*m = (struct table_meta){ .entries = 100, .created_ms = 1 };
 	CHECK(sscanf(line, "%" SCNu64 " %79s age %39s %39s", &m->number, keys,
 		     age, bytes) == 4);
@@ -70,10 +82,10 @@ static void tree_table(struct tree *t, const char *line)
 	m->age_first = strtoull(age, NULL, 10);
 	m->age_last = dash ? strtoull(dash + 1, NULL, 10) : m->age_first;
 	m->bytes = tree_bytes(bytes);
-	if (dead) {
-		m->tombstones = strtoull(dead + 6, NULL, 10);
-		m->oldest_tombstone_ms = 1;
-	}
+	m->tombstones = tree_word(line, " dead ", 0);
+	m->oldest_tombstone_ms =
+		m->tombstones ? tree_word(line, " since ", 1) : 0;
+	m->created_ms = tree_word(line, " made ", 1);
 	if (strstr(line, "claimed"))
 		t->claimed[t->n_claimed++] = m->number;
 }
@@ -101,7 +113,14 @@ static void tree_line(struct tree *t, const char *line)
 		tree_setting(t, a, b);
 	else if (sscanf(line, "strategy %79s", a) == 1)
 		t->m.strategy = strdup(a);
-	else if (sscanf(line, "level %79s", a) == 1) {
+	else if (sscanf(line, "now %79s", a) == 1)
+		t->now_ms = strtoull(a, NULL, 10);
+	else if (sscanf(line, "flushed %79s", a) == 1)
+		t->m.flushed_bytes = tree_bytes(a);
+	else if (sscanf(line, "log %79s age %79s", a, b) == 2) {
+		t->log_bytes = tree_bytes(a);
+		t->log_age_ms = strtoull(b, NULL, 10);
+	} else if (sscanf(line, "level %79s", a) == 1) {
 		tree_end_run(t);
 		t->level = (uint32_t)atoi(a);
 	} else if (!strcmp(line, "run"))
@@ -119,7 +138,7 @@ static void tree_read(struct tree *t, const char *text)
 	char line[200];
 	size_t n;
 
-	*t = (struct tree){ .m = MANIFEST_INIT };
+	*t = (struct tree){ .m = MANIFEST_INIT, .now_ms = 1000 };
 	options_default(&t->m.options);
 	t->m.generation = 1;
 	t->m.next_number = 1000000;
@@ -143,7 +162,10 @@ static void tree_survey(struct survey *s, const struct tree *t,
 			const uint64_t *options)
 {
 	struct store_error err = STORE_ERROR_INIT;
-	struct survey_facts facts = { .now_ms = 1000,
+	struct survey_facts facts = { .now_ms = t->now_ms,
+				      .log_bytes = t->log_bytes,
+				      .log_created_ms =
+					      t->now_ms - t->log_age_ms,
 				      .free_disk = UINT64_MAX,
 				      .oldest_pin = UINT64_MAX,
 				      .options = options,
