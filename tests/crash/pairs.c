@@ -270,6 +270,12 @@ static void expected(const struct trials *t, const struct actor *r,
 	}
 }
 
+/* Of two compactions, one may find the other at all that is due: 75. */
+static bool compacts(const struct actor *r)
+{
+	return !strcmp(r->party->argv[0], "lsm-compact");
+}
+
 static void check_output(struct trials *t, const struct actor *r)
 {
 	const char *tool = r->party->argv[0];
@@ -285,7 +291,9 @@ static void check_output(struct trials *t, const struct actor *r)
 		     (status == 0 || (status == 1 && want.len == 0));
 	}
 	if (!reads)
-		ok = status == 0 && said.len == 0;
+		ok = (status == 0 ||
+		      (status == 75 && compacts(&t->a) && compacts(&t->b))) &&
+		     said.len == 0;
 	if (!ok)
 		violated(t, r == &t->a ? "the first failed, or spoke untruth"
 				       : "the second failed, or spoke untruth");
