@@ -23,7 +23,7 @@ TEST(a_budget_ends_a_run_and_says_that_work_is_left)
 	check_model(db, &m);
 	config.max_bytes = 10 * all;
 	CHECK_OK(store_compact(db, &config, &r, &err), err);
-	CHECK(!r.stopped && r.jobs == 1);
+	CHECK(!r.stopped && r.jobs > 0);
 	check_model(db, &m);
 	store_close(db);
 	remove_store();
