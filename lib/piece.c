@@ -3,8 +3,10 @@
 #include "lib/install.h"
 #include "lib/sweep.h"
 
-/* Smaller than this share of the wanted size, a table is written anew. */
-#define CARRY_SHARE 4
+/* Below this share of the wanted size a table is small... */
+#define SMALL_SHARE 4
+/* ... and so many in a row are worth joining. */
+#define SMALL_ROW 8
 
 /* ---- the inputs ---- */
 
@@ -33,11 +35,31 @@ static bool is_trimmed(const struct manifest *m, const struct survey *s,
 	return m->levels[t->level].runs[t->run].tables[at - first].trimmed;
 }
 
+static bool is_small(const struct pieces *p, const struct piece_input *in)
+{
+	return in->carried && in->t->bytes < p->plan->table_bytes / SMALL_SHARE;
+}
+
+/* Many small tables in a row become few: they are read after all. */
+static void join_small(struct pieces *p)
+{
+	size_t i = 0, n;
+
+	for (; i < p->n_inputs; i += n ? n : 1) {
+		for (n = 0; i + n < p->n_inputs; n++)
+			if (!is_small(p, &p->inputs[i + n]))
+				break;
+		for (size_t k = 0; n >= SMALL_ROW && k < n; k++)
+			p->inputs[i + k].carried = false;
+	}
+}
+
 /*
  * A table of the output's level that no other input overlaps would be written
- * as it is.  Unless it is small, or has tombstones to drop or bytes to free,
- * it is carried into the output's run unread.  So what a merge that was
- * stopped has done is not done again by the next.
+ * as it is.  Unless it has tombstones to drop or bytes to free, it is carried
+ * into the output's run unread.  So what a merge that was stopped has done is
+ * not done again by the next, which therefore comes further, however little
+ * time it gets.
  */
 static void choose_carried(struct pieces *p)
 {
@@ -53,11 +75,10 @@ static void choose_carried(struct pieces *p)
 
 		if (i == 0 || slice_cmp(largest_of(in), reach) > 0)
 			reach = largest_of(in);
-		in->carried =
-			alone && in->t->level == p->plan->level &&
-			in->t->tombstones == 0 && !in->trimmed &&
-			in->t->bytes >= p->plan->table_bytes / CARRY_SHARE;
+		in->carried = alone && in->t->level == p->plan->level &&
+			      in->t->tombstones == 0 && !in->trimmed;
 	}
+	join_small(p);
 }
 
 int pieces_init(struct pieces *p, struct store *db, const struct plan_job *plan,
