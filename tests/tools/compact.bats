@@ -94,7 +94,7 @@ tables() {
 # Three runs over a level with a run of several tables, and deletes.
 layered_store() {
   local i
-  lsm-init table_bytes=4K table_bytes_max=8K block_bytes=1K
+  lsm-init maintenance=cron table_bytes=4K table_bytes_max=8K block_bytes=1K
   for ((i = 1; i <= 5; i++)); do
     seq "$i" "$i" 900 | sed "s/\$/\t$i some text to fill tables with/" | lsm-put
     lsm-flush
