@@ -436,8 +436,10 @@ static const struct {
 	{ "snapshot get", op_snapshot_get, 10 },
 	{ "free snapshot", op_free_snapshot, 3 },
 	{ "flush", op_flush, 8 },
-	{ "leveled", op_leveled, 4 },
-	{ "tiered", op_tiered, 4 },
+	{ "change strategy", op_change_strategy, 2 },
+	{ "compact", op_compact, 4 },
+	{ "compact by another strategy", op_compact_by_another, 4 },
+	{ "plan and apply", op_apply, 2 },
 	{ "compact all", op_compact_all, 1 },
 	{ "compaction that is stopped", op_compact_stopped, 4 },
 	{ "compaction of a range", op_compact_range, 1 },
@@ -486,7 +488,7 @@ static void create(struct world *w)
 	};
 	struct store_config config = {
 		.flags = STORE_WRITE | STORE_CREATE,
-		.strategy = below(w, 2) ? "leveled" : "tiered",
+		.strategy = any_strategy(w),
 		.settings = s,
 		.n_settings = sizeof(s) / sizeof(s[0]),
 		.plugins = PLUGIN_DIR,
