@@ -68,44 +68,22 @@ static uint64_t weight_of(const struct leveled *l, const struct lsm_table *t)
 	return t->bytes + t->tombstones * l->hidden;
 }
 
-/*
- * Of all that was flushed a part is not there any more.  Of what lies above
- * the last level twice as much will go, for that is newer.
- */
-static double waste(const struct lsm_view *v)
-{
-	uint64_t all = 0;
-	double part;
-
-	for (size_t i = 0; i < v->n_runs; i++)
-		all += v->runs[i].bytes;
-	if (v->flushed_bytes <= all)
-		return 0;
-	part = 2 * (double)(v->flushed_bytes - all) / (double)v->flushed_bytes;
-	return part < 1 ? part : 1;
-}
-
 static void leveled_init(struct leveled *l, const struct lsm_view *v,
 			 lsm_emit *emit, void *ctx)
 {
-	uint64_t entries = 0;
-
 	*l = (struct leveled){ .v = v, .last = 1 };
 	lsm_planner_init(&l->p, v, emit, ctx);
 	if (v->n_levels > 2)
 		l->last = lsm_least(v->n_levels - 1, LEVELS - 1);
 	l->small_level = lsm_least(v->table_bytes, SMALL_LEVEL);
 	l->small_table = lsm_least(v->table_bytes, SMALL_TABLE);
-	l->waste = waste(v);
+	l->waste = lsm_waste(v);
 	l->target[l->last] = lsm_level_bytes(v, l->last);
 	for (size_t i = l->last; i-- > 1;)
 		l->target[i] = l->target[i + 1] / v->level_ratio;
 	l->first_bytes = lsm_most(lsm_level_bytes(v, 1), l->target[1]);
-	for (size_t i = 0; i < v->n_tables; i++)
-		if (v->tables[i].level == l->last)
-			entries += v->tables[i].entries;
-	if (entries)
-		l->hidden = l->target[l->last] / entries;
+	if (l->target[l->last])
+		l->hidden = lsm_hidden_bytes(v);
 	for (size_t i = 0; i < v->n_tables; i++)
 		if (v->tables[i].level < LEVELS)
 			l->weight[v->tables[i].level] +=

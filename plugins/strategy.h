@@ -267,6 +267,24 @@ static inline bool lsm_is_single(const struct lsm_view *v, size_t level)
 	return level >= v->n_levels || v->levels[level].n < 2;
 }
 
+/*
+ * What part of the newer tables is overwritten, or will delete older data?  Of
+ * all that was flushed a part is not there any more; twice as much of what is
+ * new will go, at most all.  An estimate, 0 to 1.
+ */
+static inline double lsm_waste(const struct lsm_view *v)
+{
+	uint64_t all = 0;
+	double part;
+
+	for (size_t i = 0; i < v->n_runs; i++)
+		all += v->runs[i].bytes;
+	if (v->flushed_bytes <= all)
+		return 0;
+	part = 2 * (double)(v->flushed_bytes - all) / (double)v->flushed_bytes;
+	return part < 1 ? part : 1;
+}
+
 /* ---- a plan in the making ---- */
 
 /*
@@ -294,10 +312,15 @@ struct lsm_planner {
 	lsm_emit *emit;
 	void *ctx;
 	bool more; /* emit would take another job */
+	/*
+	 * Jobs make runs of their own, newer than all that is in their level:
+	 * so nothing in it is in their way.  False: they go among its tables.
+	 */
+	bool own_runs;
 	struct lsm_span done[LSM_SPANS];
 	size_t n_done;
-	/* the job: how many inputs, what they hold and span */
-	size_t n, top; /* the highest level of one */
+	/* the job: how many inputs, their levels, what they hold and span */
+	size_t n, top, bottom;
 	uint64_t bytes, tombstones;
 	struct lsm_key low, high;
 	bool busy; /* one is claimed, or where a job of the plan works */
@@ -311,6 +334,7 @@ static inline void lsm_planner_init(struct lsm_planner *p,
 	p->emit = emit;
 	p->ctx = ctx;
 	p->more = true;
+	p->own_runs = false;
 	p->n_done = 0;
 	p->n = 0;
 }
@@ -350,12 +374,21 @@ static inline void lsm_add(struct lsm_planner *p, size_t first, size_t n)
 			p->high = t->largest;
 		if (p->n == 0 || t->level < p->top)
 			p->top = t->level;
+		if (p->n == 0 || t->level > p->bottom)
+			p->bottom = t->level;
 		p->v->scratch[p->n++] = i;
 		p->bytes += t->bytes;
 		p->tombstones += t->tombstones;
 		p->busy |= t->claimed ||
 			   lsm_is_taken(p, t->level, t->smallest, t->largest);
 	}
+}
+
+/* All of runs [first, first + n) of the view. */
+static inline void lsm_add_runs(struct lsm_planner *p, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++)
+		lsm_add(p, p->v->runs[i].first, p->v->runs[i].n);
 }
 
 /* Does table `index` overlap one of the first `n` inputs? */
@@ -373,11 +406,19 @@ static inline bool lsm_touches(const struct lsm_planner *p, size_t n,
 /* Could the inputs be one run as they are, with nothing to get rid of? */
 static inline bool lsm_may_move(const struct lsm_planner *p)
 {
+	const struct lsm_table *t = p->v->tables;
+
 	if (p->tombstones)
 		return false;
 	for (size_t i = 1; i < p->n; i++)
-		if (lsm_touches(p, i, p->v->scratch[i]))
-			return false;
+		for (size_t j = 0; j < i; j++) {
+			const struct lsm_table *a = &t[p->v->scratch[i]];
+			const struct lsm_table *b = &t[p->v->scratch[j]];
+
+			if ((a->run != b->run || a->level != b->level) &&
+			    lsm_overlap(a, b))
+				return false;
+		}
 	return true;
 }
 
@@ -398,13 +439,28 @@ static inline void lsm_end(struct lsm_planner *p, enum lsm_kind kind,
 
 	for (size_t i = 0; i < p->n; i++)
 		p->v->scratch[i] = p->v->tables[p->v->scratch[i]].number;
+	if (!p->own_runs)
+		p->bottom = lsm_most(p->bottom, level);
 	p->done[p->n_done++] =
-		(struct lsm_span){ p->top, lsm_most(level, p->top), p->low,
-				   p->high };
+		(struct lsm_span){ p->top, p->bottom, p->low, p->high };
 	p->more = p->emit(p->ctx, &job) && p->n_done < LSM_SPANS;
 }
 
-/* ---- tombstones with a deadline ---- */
+/* ---- tombstones, and their deadline ---- */
+
+/* What a tombstone may hide: as much as an entry of the oldest run. */
+static inline uint64_t lsm_hidden_bytes(const struct lsm_view *v)
+{
+	uint64_t entries = 0;
+	struct lsm_run last;
+
+	if (v->n_runs == 0)
+		return 0;
+	last = v->runs[v->n_runs - 1];
+	for (size_t i = last.first; i < last.first + last.n; i++)
+		entries += v->tables[i].entries;
+	return entries ? last.bytes / entries : 0;
+}
 
 /*
  * A deadline of tombstones (Lethe: Sarkar et al., SIGMOD 2020, section 4.1): a
@@ -459,6 +515,73 @@ static inline void lsm_flush_late(struct lsm_planner *p, uint64_t seconds)
 
 	if (lsm_log_is_late(p->v, seconds))
 		p->more = p->emit(p->ctx, &job);
+}
+
+/* Of the tables that are late, in a tree of which only the last run counts. */
+static inline uint64_t lsm_late_bytes(const struct lsm_view *v,
+				      uint64_t seconds)
+{
+	uint64_t stay = lsm_stay_ms(seconds, 1, 0, 1), bytes = 0;
+
+	for (size_t i = 0; i < v->n_tables; i++)
+		if (lsm_is_late(v, &v->tables[i], stay))
+			bytes += v->tables[i].bytes;
+	return bytes;
+}
+
+/*
+ * Tables of run `r` from `i` on that are late, with all that is older in their
+ * keys, into the oldest run: there nothing is left that they could hide.
+ */
+static inline void lsm_add_late(struct lsm_planner *p, size_t r, size_t i,
+				uint64_t stay_ms)
+{
+	const struct lsm_view *v = p->v;
+	size_t begin, end, stop = v->runs[r].first + v->runs[r].n;
+
+	lsm_begin(p);
+	do
+		lsm_add(p, i++, 1);
+	while (i < stop && lsm_is_late(v, &v->tables[i], stay_ms) &&
+	       p->bytes + v->tables[i].bytes <= v->job_bytes);
+	while (++r < v->n_runs) {
+		lsm_within(v, v->runs[r], p->low, p->high, &begin, &end);
+		lsm_add(p, v->runs[r].first + begin, end - begin);
+	}
+}
+
+/*
+ * What is late goes where it ends, in as many jobs as there are ranges of keys
+ * that are free.  For strategies whose deepest level has one run, or that are
+ * content with a job at a time.
+ */
+static inline void lsm_push_late(struct lsm_planner *p, uint64_t seconds)
+{
+	const struct lsm_view *v = p->v;
+	uint64_t stay = lsm_stay_ms(seconds, 1, 0, 1);
+	const struct lsm_level *last;
+	bool own_runs = p->own_runs;
+
+	if (v->n_runs == 0)
+		return;
+	last = &v->levels[v->n_levels - 1];
+	for (size_t r = 0; r < v->n_runs && p->more; r++)
+		for (size_t i = v->runs[r].first;
+		     i < v->runs[r].first + v->runs[r].n && p->more; i++) {
+			if (!lsm_is_late(v, &v->tables[i], stay) ||
+			    v->tables[i].claimed)
+				continue;
+			lsm_add_late(p, r, i, stay);
+			if (p->busy)
+				continue;
+			p->own_runs = false;
+			lsm_end(p, LSM_MERGE, v->n_levels - 1,
+				(uint32_t)last->n - 1, 0,
+				"tombstones near their deadline");
+			p->own_runs = own_runs;
+			if (last->n > 1)
+				return;
+		}
 }
 
 /* A plugin's only export. */

@@ -3,16 +3,23 @@
  * each byte is written about once a level, for more places to look in and
  * more space.
  *
+ * Size-tiered compaction as in Bigtable (OSDI 2006, section 5.4, "merging
+ * compaction") and Cassandra's SizeTieredCompactionStrategy; the bounds on
+ * runs and on space after RocksDB's universal compaction (its wiki, "Universal
+ * Compaction", sections on space amplification and on sorted runs).
+ *
  * When a level holds min_runs runs, its oldest ones become one run of the
  * next level.  When all runs but the oldest hold more than max_space_percent
  * of what the oldest holds, most of it may be overwritten or deleted: then
- * everything is merged.
+ * everything is merged.  When there are more than max_runs in all, the newest
+ * of them, which are the smallest, become one.
  */
 #include "plugins/strategy.h"
 
 enum {
 	MIN_RUNS,
 	MAX_SPACE_PERCENT,
+	MAX_RUNS,
 	N_OPTIONS,
 };
 
@@ -30,16 +37,28 @@ static const struct lsm_option options[] = {
 				.max = 10000,
 				.help = "newer runs, in percent of the oldest, "
 					"above which all are merged" },
+	[MAX_RUNS] = { .name = "max_runs",
+		       .type = LSM_COUNT,
+		       .def = 32,
+		       .min = 2,
+		       .max = 2048,
+		       .help = "runs in all, above which the newest are "
+			       "merged" },
 };
+
+static const char *tiered_check(const uint64_t *o)
+{
+	return o[MAX_RUNS] < o[MIN_RUNS] ? "max_runs is below min_runs" : NULL;
+}
 
 /* How many runs a level may come to; writers slow down at level0_runs. */
 static size_t limit(const struct lsm_view *v, size_t level)
 {
 	uint64_t runs = v->options[MIN_RUNS];
 
-	if (level == 0 && v->level0_runs < runs)
-		runs = v->level0_runs;
-	return runs < 2 ? 2 : (size_t)runs;
+	if (level == 0)
+		runs = lsm_least(runs, v->level0_runs);
+	return lsm_most(runs, 2);
 }
 
 static bool is_due(const struct lsm_view *v, size_t level)
@@ -71,107 +90,68 @@ static bool is_wasteful(const struct lsm_view *v)
 	       oldest / 100;
 }
 
-static bool runs_disjoint(const struct lsm_view *v, const struct lsm_run *a,
-			  const struct lsm_run *b)
+/* Runs beyond the bound, which one more that is merged with them rids of. */
+static size_t too_many(const struct lsm_view *v)
 {
-	const struct lsm_table *x = v->tables + a->first;
-	const struct lsm_table *y = v->tables + b->first;
+	uint64_t most = v->options[MAX_RUNS];
 
-	for (size_t i = 0, j = 0; i < a->n && j < b->n;) {
-		if (lsm_key_cmp(x[i].largest, y[j].smallest) < 0)
-			i++;
-		else if (lsm_key_cmp(y[j].largest, x[i].smallest) < 0)
-			j++;
-		else
-			return false;
-	}
-	return true;
+	return v->n_runs > most ? v->n_runs - (size_t)most + 1 : 0;
 }
 
-/* Could runs [first, first + n) be one run as they are, with no loss? */
-static bool may_move(const struct lsm_view *v, size_t first, size_t n)
+/* Runs [first, first + n) become one of `level`, unless one is claimed. */
+static void merge_runs(struct lsm_planner *p, size_t first, size_t n,
+		       size_t level, const char *why)
 {
-	for (size_t i = first; i < first + n; i++) {
-		for (size_t t = 0; t < v->runs[i].n; t++)
-			if (v->tables[v->runs[i].first + t].tombstones)
-				return false;
-		for (size_t j = i + 1; j < first + n; j++)
-			if (!runs_disjoint(v, &v->runs[i], &v->runs[j]))
-				return false;
-	}
-	return true;
-}
-
-/* Runs [first, first + n) become one run of `level`. */
-static bool emit_runs(const struct lsm_view *v, size_t first, size_t n,
-		      size_t level, const char *why, lsm_emit *emit, void *ctx)
-{
-	struct lsm_job job = {
-		.kind = LSM_MERGE,
-		.level = (uint32_t)level,
-		.run = LSM_NEW_RUN,
-		.inputs = v->scratch,
-		.why = why,
-	};
-
-	for (size_t i = first; i < first + n; i++) {
-		const struct lsm_run *run = &v->runs[i];
-
-		for (size_t t = 0; t < run->n; t++)
-			v->scratch[job.n_inputs++] =
-				v->tables[run->first + t].number;
-	}
-	if (may_move(v, first, n))
-		job.kind = LSM_MOVE;
-	return emit(ctx, &job);
+	lsm_begin(p);
+	lsm_add_runs(p, first, n);
+	if (!p->busy)
+		lsm_end(p, lsm_may_move(p) ? LSM_MOVE : LSM_MERGE, level,
+			LSM_NEW_RUN, 0, why);
 }
 
 /*
  * The oldest runs of a level: as many as make it due, and more as long as a
  * job may read them.  Only the oldest may sink without passing another.
  */
-static bool plan_level(const struct lsm_view *v, size_t level, lsm_emit *emit,
-		       void *ctx)
+static void plan_level(struct lsm_planner *p, size_t level)
 {
+	const struct lsm_view *v = p->v;
 	const struct lsm_level *l = &v->levels[level];
-	size_t least = l->n < limit(v, level) ? l->n : limit(v, level);
+	size_t least = lsm_least(l->n, limit(v, level)), n = 0;
 	size_t to = level + 1 < v->max_levels ? level + 1 : level;
-	size_t n = 0;
 	uint64_t bytes = 0;
 
 	while (n < l->n) {
 		const struct lsm_run *run = &v->runs[l->first + l->n - 1 - n];
 
-		if (run->claimed)
-			break;
 		bytes += run->bytes;
-		if (n >= least && bytes > v->job_bytes)
+		if (n >= least && (bytes > v->job_bytes || run->claimed))
 			break;
 		n++;
 	}
-	if (n < least)
-		return true;
-	return emit_runs(v, l->first + l->n - n, n, to, "level is full", emit,
-			 ctx);
+	merge_runs(p, l->first + l->n - n, n, to, "level is full");
 }
 
 static void tiered_plan(const struct lsm_view *v,
 			const struct lsm_budget *budget, lsm_emit *emit,
 			void *ctx)
 {
-	bool more = true, claimed = false;
+	struct lsm_planner p;
+	size_t newest = too_many(v);
 
 	(void)budget; /* emit keeps it */
-	for (size_t i = 0; i < v->n_levels; i++)
-		claimed |= v->levels[i].claimed;
-	if (!claimed && is_wasteful(v)) {
-		emit_runs(v, 0, v->n_runs, v->n_levels - 1,
-			  "newer runs outweigh the oldest", emit, ctx);
-		return;
-	}
-	for (size_t i = 0; i < v->n_levels && more; i++)
-		if (v->levels[i].n && is_due(v, i))
-			more = plan_level(v, i, emit, ctx);
+	lsm_planner_init(&p, v, emit, ctx);
+	p.own_runs = true;
+	if (is_wasteful(v))
+		merge_runs(&p, 0, v->n_runs, v->n_levels - 1,
+			   "newer runs outweigh the oldest");
+	if (p.more && newest)
+		merge_runs(&p, 0, newest,
+			   v->tables[v->runs[newest - 1].first].level,
+			   "too many runs");
+	for (size_t i = 0; i < v->n_levels && p.more; i++)
+		if (is_due(v, i))
+			plan_level(&p, i);
 }
 
 static uint64_t tiered_need(const struct lsm_view *v)
@@ -180,6 +160,8 @@ static uint64_t tiered_need(const struct lsm_view *v)
 
 	if (is_wasteful(v))
 		return total_bytes(v);
+	for (size_t i = 0; i < too_many(v); i++)
+		need += v->runs[i].bytes;
 	for (size_t i = 0; i < v->n_levels; i++)
 		need += is_due(v, i) ? v->levels[i].bytes : 0;
 	return need;
@@ -192,6 +174,7 @@ const struct lsm_strategy lsm_strategy = {
 	.summary = "several runs a level: little writing, more space",
 	.options = options,
 	.n_options = N_OPTIONS,
+	.check = tiered_check,
 	.need = tiered_need,
 	.plan = tiered_plan,
 };
