@@ -72,7 +72,7 @@ static int ask_need(struct stat *st, struct store_error *err)
 	}
 	text = (const char *)said.data;
 	if (status < 0)
-		snprintf(st->why, sizeof(st->why), "%s", why.text);
+		snprintf(st->why, sizeof(st->why), "%.299s", why.text);
 	else if (status <= EXIT_NO)
 		st->need_known = read_need(st, text);
 	else
