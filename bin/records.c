@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define INPUT_BYTES (256u << 10)
@@ -84,12 +85,23 @@ static int make_room(struct record_input *in, struct store_error *err)
 	return 0;
 }
 
-/* Is there nothing to read at this moment?  The end is something to read. */
-static bool must_wait(int fd)
+static uint64_t now_ms(void)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct timespec t;
 
-	return poll(&p, 1, 0) == 0;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Is there nothing to read?  The end is something to read. */
+static bool is_pause(struct record_input *in)
+{
+	struct pollfd p = { .fd = in->fd, .events = POLLIN };
+
+	if (poll(&p, 1, 0) != 0)
+		return false;
+	return !in->lull || now_ms() - in->since_ms >= HURRY_MS ||
+	       poll(&p, 1, LULL_MS) == 0;
 }
 
 int input_next(struct record_input *in, struct record *r,
@@ -105,13 +117,15 @@ int input_next(struct record_input *in, struct record *r,
 					  in->len - in->pos);
 		ret = record_parse(&in->parser, have, in->eof, &used, r, err);
 		in->pos += used;
-		if (ret > 0)
+		if (ret > 0 && !in->fresh) {
 			in->fresh = true;
+			in->since_ms = in->lull ? now_ms() : 0;
+		}
 		if (ret != 0 || in->eof)
 			return ret;
 		if (used)
 			continue;
-		if (in->fresh && must_wait(in->fd)) {
+		if (in->fresh && is_pause(in)) {
 			in->fresh = false;
 			return RECORD_PAUSE;
 		}

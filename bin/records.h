@@ -18,9 +18,18 @@ struct record_input {
 	size_t pos, len, cap; /* data[pos..len) is read and not yet used */
 	bool eof;
 	bool fresh; /* a record was returned since the last pause */
+	/*
+	 * Set by who would rather take much at once than answer at once: a
+	 * pause is then LULL_MS without input, or none at this moment when the
+	 * first record since the last pause has waited for HURRY_MS.
+	 */
+	bool lull;
+	uint64_t since_ms;
 };
 
 #define RECORD_PAUSE 2
+#define LULL_MS 10
+#define HURRY_MS 1000
 
 /*
  * Records (or, with `keys`, keys alone) from stdin, in the tool's format.

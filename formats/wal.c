@@ -149,6 +149,13 @@ uint64_t wal_entry_length(const uint8_t *head)
 	       load_u16(head + E_KEY_LEN) + load_u32(head + E_VALUE_LEN);
 }
 
+struct slice wal_entry_key(const uint8_t *head)
+{
+	return slice_make(head + WAL_ENTRY_HEADER +
+				  (head[E_FLAGS] & WAL_EXPIRES ? 8 : 0),
+			  load_u16(head + E_KEY_LEN));
+}
+
 static uint32_t entry_sum(const uint8_t *p, uint64_t length, uint64_t salt)
 {
 	return (uint32_t)XXH3_64bits_withSeed(p + E_KIND, length - E_KIND,

@@ -92,6 +92,8 @@ bool wal_entries_seal(uint8_t *entries, uint64_t length, uint32_t count,
 /* The length of the entry whose header is at `head` (WAL_ENTRY_HEADER bytes).
  */
 uint64_t wal_entry_length(const uint8_t *head);
+/* The key of the entry at `head`, which is known to be sound and whole. */
+struct slice wal_entry_key(const uint8_t *head);
 
 /*
  * Decode the entry at the front of `bytes`.  False when it is cut short or

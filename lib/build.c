@@ -17,6 +17,8 @@ struct build {
 	struct buf value;	  /* of an entry whose value is in chunks */
 	struct buf smallest;
 	uint64_t data_blocks, entries, tombstones;
+	struct sst_footer footer;
+	bool sealed;
 };
 
 static void build_free(struct build *b)
@@ -208,9 +210,9 @@ struct slice build_last_key(const struct build *b)
 /* ---- finishing ---- */
 
 /* A filter of several pages starts at a page of the file: one read a lookup. */
-static int put_filter(struct build *b, struct sst_footer *f,
-		      struct store_error *err)
+static int put_filter(struct build *b, struct store_error *err)
 {
+	struct sst_footer *f = &b->footer;
 	uint64_t blocks =
 		bloom_blocks(b->entries, b->spec->options->filter_bits);
 	struct buf *out = &b->out.pending;
@@ -253,8 +255,7 @@ static uint64_t oldest_tombstone(const struct build *b)
 	return s->oldest_tombstone_ms ? s->oldest_tombstone_ms : s->created_ms;
 }
 
-static int put_props(struct build *b, struct sst_footer *f,
-		     struct store_error *err)
+static int put_props(struct build *b, struct store_error *err)
 {
 	const struct build_spec *s = b->spec;
 	struct buf text = BUF_INIT;
@@ -284,14 +285,14 @@ static int put_props(struct build *b, struct sst_footer *f,
 		r = store_nomem(err);
 	else
 		r = tableout_block(&b->out, buf_slice(&text), SST_PROPERTIES,
-				   &f->properties, err);
+				   &b->footer.properties, err);
 	buf_free(&text);
 	return r;
 }
 
-static int put_footer(struct build *b, struct sst_footer *f,
-		      struct store_error *err)
+static int put_footer(struct build *b, struct store_error *err)
 {
+	struct sst_footer *f = &b->footer;
 	uint8_t bytes[SST_FOOTER];
 
 	memcpy(f->uuid, b->spec->uuid, sizeof(f->uuid));
@@ -307,9 +308,9 @@ static int put_footer(struct build *b, struct sst_footer *f,
 		       : 0;
 }
 
-static int put_rest(struct build *b, struct store_error *err)
+/* All that can be told before the table's age is known. */
+static int put_body(struct build *b, struct store_error *err)
 {
-	struct sst_footer f = { .depth = 0 };
 	int r;
 
 	if (b->entries == 0)
@@ -318,10 +319,31 @@ static int put_rest(struct build *b, struct store_error *err)
 	if ((r = end_data_block(b, err)) < 0 ||
 	    (r = name_block(b, build_last_key(b), err)) < 0)
 		return r;
-	f.data_bytes = tableout_end(&b->out);
-	if ((r = put_filter(b, &f, err)) < 0 ||
-	    (r = buildindex_write(&b->out, &b->blocks, &f, err)) < 0 ||
-	    (r = put_props(b, &f, err)) < 0 || (r = put_footer(b, &f, err)) < 0)
+	b->footer.data_bytes = tableout_end(&b->out);
+	if ((r = put_filter(b, err)) < 0)
+		return r;
+	return buildindex_write(&b->out, &b->blocks, &b->footer, err);
+}
+
+int build_seal(struct build *b, struct store_error *err)
+{
+	int r;
+
+	if ((r = put_body(b, err)) < 0 ||
+	    (r = tableout_pause(&b->out, err)) < 0)
+		return r;
+	places_release(&b->blocks);
+	buf_free(&b->hashes);
+	b->sealed = true;
+	return 0;
+}
+
+static int put_rest(struct build *b, struct store_error *err)
+{
+	int r = b->sealed ? tableout_resume(&b->out, err) : put_body(b, err);
+
+	if (r < 0 || (r = put_props(b, err)) < 0 ||
+	    (r = put_footer(b, err)) < 0)
 		return r;
 	return tableout_drain(&b->out, err);
 }

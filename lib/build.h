@@ -6,7 +6,8 @@
  * the name is durable when the caller has synced the directory (install, I3).
  * The caller has drawn `number` and holds its claim throughout.
  *
- * Order of calls: build_open, build_add..., build_finish or build_abort.
+ * Order of calls: build_open, build_add..., perhaps build_seal, build_finish or
+ * build_abort.
  */
 #ifndef LIB_BUILD_H
 #define LIB_BUILD_H
@@ -34,7 +35,8 @@ struct build_spec {
 	struct slice trims_below;
 	uint64_t created_ms;
 	uint64_t oldest_tombstone_ms; /* of the inputs; 0: created_ms */
-	mode_t mode;		      /* before umask: 0444 */
+	/* before umask: 0444, or 0644 when it is to be sealed */
+	mode_t mode;
 	struct counters *counters;    /* or NULL */
 };
 
@@ -56,6 +58,12 @@ uint64_t build_entries(const struct build *b);
 /* The key added last; empty before the first. */
 struct slice build_last_key(const struct build *b);
 
+/*
+ * Write index and filter and fsync; no more entries come.  What is left to
+ * build_finish() is small and quick, and until then the build keeps neither a
+ * descriptor nor a buffer: for who learns the table's age at the end.
+ */
+int build_seal(struct build *b, struct store_error *err);
 /*
  * Write index, filter, properties and footer, fsync, rename.  *meta is
  * filled and owned by the caller (table_meta_release).  The build is freed,

@@ -46,6 +46,7 @@ struct store {
 	bool private; /* living memory is not trusted and not ours to rebuild */
 	bool alive;   /* we hold ALIVE, shared */
 	bool cold;    /* STATE was not in memory when we first read it */
+	bool installing; /* as STATE said when `current` was last looked at */
 	uint8_t uuid[16]; /* from STATE's token or the manifest */
 	bool uuid_known;
 	uint8_t boot[16];
@@ -69,6 +70,7 @@ struct store {
 	struct queue *queue;
 	struct buf scratch; /* under WRITE: the batch being assembled */
 	uint64_t batch_limit;
+	uint64_t load_piece;
 };
 
 /*

@@ -290,6 +290,7 @@ static int current_shared(struct store *db, struct generation **out,
 	r = living_read(&db->state, STATE_GENERATION_OFF, &s, err);
 	if (r < 0)
 		return r;
+	db->installing = s.v[GENERATION_INSTALLING];
 	if (!db->current || db->current->number < s.v[GENERATION_NUMBER]) {
 		r = load(db, s.v[GENERATION_NUMBER], s.v[GENERATION_CHECKSUM],
 			 db->current, &g, err);

@@ -148,6 +148,16 @@ int install_settle(struct store *db, struct store_error *err)
 	return r;
 }
 
+void install_settle_dead(struct store *db)
+{
+	struct slot s;
+
+	if (!db->lock.writable || lock_try(&db->lock, ROLE_MANIFEST, NULL) != 1)
+		return;
+	settle_locked(db, &s, NULL);
+	lock_release(&db->lock, ROLE_MANIFEST);
+}
+
 int install_manifest_locked(struct store *db, struct manifest *m,
 			    uint64_t *checksum, struct store_error *err)
 {

@@ -42,6 +42,12 @@ bool install_pending(struct store *db);
 int install_settle(struct store *db, struct store_error *err);
 
 /*
+ * The same for one who opens the store, and who may only read it: as far as
+ * it may, and if nobody is at it.  So what is seen first after a death stays.
+ */
+void install_settle_dead(struct store *db);
+
+/*
  * The manifest that is published now, parsed; takes MANIFEST only when an
  * install is under way.  *m is MANIFEST_INIT.
  */

@@ -33,6 +33,11 @@ int number_draw(struct store *db, uint64_t *number, struct store_error *err)
 	return r < 0 ? r : 0;
 }
 
+int number_age(struct store *db, uint64_t *number, struct store_error *err)
+{
+	return draw(db, number, err);
+}
+
 int number_next(struct store *db, uint64_t *next, struct store_error *err)
 {
 	struct slot s;

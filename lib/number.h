@@ -17,6 +17,12 @@
  */
 int number_draw(struct store *db, uint64_t *number, struct store_error *err);
 
+/*
+ * Draw a number that no file gets: the age of what is loaded.  The caller
+ * holds WRITE, so it is above every log's and every table's.
+ */
+int number_age(struct store *db, uint64_t *number, struct store_error *err);
+
 /* The counter as it stands: above every number drawn. */
 int number_next(struct store *db, uint64_t *next, struct store_error *err);
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -182,6 +183,15 @@ static uint64_t real_memory(void)
 	return sysinfo(&s) < 0 ? 0 : (uint64_t)s.totalram * s.mem_unit;
 }
 
+static unsigned real_processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) < 0
+		       ? 1
+		       : (unsigned)CPU_COUNT(&set);
+}
+
 static uint64_t clock_ms(clockid_t id)
 {
 	struct timespec t;
@@ -264,6 +274,7 @@ struct os os = {
 	.event = real_event,
 	.event_set = real_event_set,
 	.event_clear = real_event_clear,
+	.processors = real_processors,
 	.memory = real_memory,
 	.now_ms = real_now_ms,
 	.monotonic_ms = real_monotonic_ms,

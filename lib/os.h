@@ -66,6 +66,7 @@ struct os {
 	/* free for us on the filesystem; UINT64_MAX when unknown */
 	uint64_t (*free_bytes)(int fd);
 	uint64_t (*memory)(void);	/* bytes the machine has */
+	unsigned (*processors)(void);	/* that this thread may run on */
 	uint64_t (*now_ms)(void);	/* Unix time */
 	uint64_t (*monotonic_ms)(void); /* for deadlines only */
 	uint64_t (*monotonic_us)(void);

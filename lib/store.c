@@ -2,6 +2,8 @@
 
 #include "lib/create.h"
 #include "lib/engine.h"
+#include "lib/install.h"
+#include "lib/load.h"
 #include "lib/queue.h"
 #include "lib/rebuild.h"
 #include "lib/tables.h"
@@ -168,6 +170,11 @@ static int enter(struct store *db, const char *path,
 	}
 	if (r == 0)
 		r = generation_current(db, &g, &e);
+	if (r == 0 && db->installing) {
+		generation_close(g);
+		install_settle_dead(db);
+		r = generation_current(db, &g, &e);
+	}
 	if (r == STORE_ECORRUPT && db->alive && db->lock.writable) {
 		/* STATE is sound, a tree is not: somebody removed it. */
 		e = STORE_ERROR_INIT;
@@ -182,6 +189,7 @@ static int enter(struct store *db, const char *path,
 		return r;
 	}
 	db->batch_limit = g->v.options.write_buffer;
+	db->load_piece = load_piece_bytes(&g->v.options);
 	if (!db->one_shot) {
 		uint64_t bytes = config->cache_bytes ? config->cache_bytes
 						     : g->v.options.cache_bytes;

@@ -238,6 +238,50 @@ STORE_API int store_sync(struct store *db, struct store_error *err);
 STORE_API uint64_t store_batch_limit(const struct store *db);
 
 /*
+ * Bulk load: what is larger than the write buffer need not go through the
+ * log.  Batches are put in order in memory and written as tables by threads of
+ * the load, while the caller fills the next; store_load_commit() returns when
+ * all of it is visible and durable.  A load may be followed by another; one
+ * thread at a time uses it.
+ *
+ * Without `atomic` each batch becomes visible by itself, in the order they
+ * were added, as soon as it is written; what was visible stays when a later
+ * one fails.  With it all become visible at once, by the commit, whatever
+ * their size, or, if anything fails, none.  Either hides what is older and is
+ * hidden by what is written after it became visible.
+ *
+ *	store_load_open(db, 0, &load, &err);
+ *	while (... store_batch_put(&batch, key, value, &err) ...)
+ *		if (store_load_is_full(db, &batch))
+ *			store_load_add(load, &batch, &err);
+ *	store_load_add(load, &batch, &err);
+ *	store_load_commit(load, &err);
+ *	store_load_free(load);
+ */
+struct store_load;
+
+STORE_API int store_load_open(struct store *db, int atomic,
+			      struct store_load **out, struct store_error *err);
+/*
+ * Is the batch as large as a load wants them: with what sorting it takes, a
+ * third of load_memory?  A load holds three of them.
+ */
+STORE_API int store_load_is_full(struct store *db, const struct store_batch *b);
+/* The size it means; the memory to reserve for a batch, if any. */
+STORE_API uint64_t store_load_piece(struct store *db);
+/*
+ * Take over a batch, which is left empty, with memory for the next one.  Waits
+ * while two are being written.  A batch larger than wanted, up to 4 GiB, will
+ * do.  An error is the load's first, of whichever batch, and is repeated;
+ * nothing that is not yet visible will be.
+ */
+STORE_API int store_load_add(struct store_load *l, struct store_batch *b,
+			     struct store_error *err);
+STORE_API int store_load_commit(struct store_load *l, struct store_error *err);
+/* Drops what was not committed.  Before store_close(); NULL is fine. */
+STORE_API void store_load_free(struct store_load *l);
+
+/*
  * What went wrong beside the operation that succeeded, since the last call:
  * 1 and *err, or 0.
  */

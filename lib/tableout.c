@@ -1,5 +1,7 @@
 #include "lib/tableout.h"
 
+#include <errno.h>
+
 #define WRITE_BYTES (256u << 10)
 
 int tableout_open(struct tableout *o, const struct dir *dir, uint64_t number,
@@ -32,6 +34,38 @@ int tableout_open(struct tableout *o, const struct dir *dir, uint64_t number,
 out:
 	tableout_release(o);
 	return r;
+}
+
+int tableout_pause(struct tableout *o, struct store_error *err)
+{
+	int r;
+
+	if ((r = tableout_drain(o, err)) < 0 ||
+	    (r = os_sync(o->fd, false, o->dir, o->tmp, err)) < 0)
+		return r;
+	os_close(o->fd);
+	o->fd = -1;
+	packer_release(&o->packer);
+	buf_free(&o->pending);
+	return 0;
+}
+
+int tableout_resume(struct tableout *o, struct store_error *err)
+{
+	struct stat st;
+	int r;
+
+	if (packer_init(&o->packer, CODEC_NONE) < 0)
+		return store_nomem(err);
+	r = os_open(o->dir, o->tmp, O_WRONLY, 0, err);
+	if (r < 0)
+		return r;
+	o->fd = r;
+	/* Opened once more, it had to be writable; a table is not. */
+	if (os.fstat(o->fd, &st) < 0 || os.fchmod(o->fd, st.st_mode & 0444) < 0)
+		return store_fail_errno(err, o->dir->path, o->tmp, "chmod",
+					errno);
+	return 0;
 }
 
 void tableout_release(struct tableout *o)

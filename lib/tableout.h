@@ -32,6 +32,12 @@ struct tableout {
 int tableout_open(struct tableout *o, const struct dir *dir, uint64_t number,
 		  enum codec codec, mode_t mode, struct counters *counters,
 		  struct store_error *err);
+/*
+ * Write what is pending, fsync, and let go of the descriptor and the buffer
+ * until tableout_resume().
+ */
+int tableout_pause(struct tableout *o, struct store_error *err);
+int tableout_resume(struct tableout *o, struct store_error *err);
 /* Write what is pending, fsync, rename to NNNNNN.sst. */
 int tableout_finish(struct tableout *o, struct store_error *err);
 /* Unlink the file. */

@@ -241,6 +241,26 @@ static void scene_stream(struct stage *s)
 	input_records(s, 90, 15);
 }
 
+/* What fills a third of load_memory, as setup_make_small() has it. */
+#define PIECE_RECORDS 75
+
+/* A piece and some more: the piece is loaded, the rest goes to the log. */
+static void scene_load(struct stage *s)
+{
+	make_usual(s);
+	input_records(s, PIECE_RECORDS + 20, PIECE_RECORDS);
+}
+
+/* Two pieces over sealed logs, all of them or none. */
+static void scene_load_atomic(struct stage *s)
+{
+	make_usual(s);
+	setup_reopen(s);
+	seal_logs(s, 1);
+	setup_close_store(s);
+	input_records(s, PIECE_RECORDS + 20, PIECE_RECORDS + 20);
+}
+
 static void scene_rotate(struct stage *s)
 {
 	make_usual(s);
@@ -427,6 +447,10 @@ static const struct scene fixed[] = {
 	{ .name = "stream",
 	  .make = scene_stream,
 	  .argv = { "lsm-put", "--batch-size", "15" } },
+	{ .name = "load", .make = scene_load, .argv = { "lsm-put" } },
+	{ .name = "load-atomic",
+	  .make = scene_load_atomic,
+	  .argv = { "lsm-put", "--atomic" } },
 	{ .name = "rotate",
 	  .make = scene_rotate,
 	  .argv = { "lsm-put", "big", "@" } },

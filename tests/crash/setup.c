@@ -76,7 +76,7 @@ void setup_make_small(struct stage *s)
 		{ "sealed_logs", "2" },	     { "level0_runs", "2" },
 		{ "level0_bytes", "4K" },    { "table_bytes", "4K" },
 		{ "table_bytes_max", "8K" }, { "block_bytes", "512" },
-		{ "maintenance", "cron" },
+		{ "maintenance", "cron" },   { "load_memory", "24K" },
 	};
 
 	setup_open_with(s, STORE_WRITE | STORE_CREATE, small,

@@ -229,13 +229,69 @@ load helper
   run -64 lsm-put --atomic --batch-size 2 < records
 }
 
-@test "put: --atomic over the write buffer is status 64, nothing applied" {
-  lsm-init write_buffer=1M
+@test "put: --atomic is all or nothing at any size" {
+  lsm-init write_buffer=1M load_memory=3M
+  lsm-put 00050000 before
   seq -f '%08.0f' 100000 | sed 's/$/\tsome value of some length/' > records
-  run -64 --separate-stderr lsm-put --atomic < records
-  one_message_of lsm-put
-  [[ $stderr == *"--atomic"*"write buffer"*"nothing"* ]]
+  sed '$ s/\t.*//' records > bad
+  run -65 lsm-put --atomic < bad
+  [ "$(lsm-scan)" = $'00050000\tbefore' ]
+  [ "$(find data -name '*.sst*' | wc -l)" -eq 0 ]
+  lsm-put --atomic < records
+  lsm-scan | cmp - records
+  [ "$(find data -name '*.sst' | wc -l)" -gt 2 ]
+}
+
+@test "put: a killed --atomic has applied nothing, and leaves nothing" {
+  lsm-init write_buffer=1M load_memory=3M
+  seq -f '%08.0f' 2000000 | sed 's/$/\tsome value of some length/' > records
+  lsm-put --atomic < records 3>&- &
+  eventually compgen -G 'data/*.sst.tmp'
+  kill -9 $!
+  wait $! || true
   [ "$(lsm-scan --count)" = 0 ]
+  lsm-flush
+  [ -z "$(find data -name '*.sst*')" ]
+}
+
+@test "put: what fills load_memory is written as tables, and not to the log" {
+  lsm-init load_memory=3M
+  seq -f '%08.0f' 100000 | sed 's/$/\tsome value of some length/' > records
+  lsm-put < records
+  [ "$(cat data/*.wal | wc -c)" -lt 1000000 ]
+  [ "$(find data -name '*.sst' | wc -l)" -gt 2 ]
+  lsm-scan | cmp - records
+  lsm-verify
+}
+
+@test "put: loaded records hide older ones and are hidden by newer ones" {
+  lsm-init load_memory=3M write_buffer=64K
+  seq -f '%08.0f' 100000 > keys
+  sed 's/$/\tfirst value of some length/' keys | lsm-put
+  sed 's/$/\tlogged/' keys | head -n 3000 | lsm-put
+  shuf --random-source=keys keys | sed 's/$/\tsecond value of some length/' |
+    lsm-put
+  lsm-put 00000007 third
+  [ "$(lsm-get 00000007)" = third ]
+  [ "$(lsm-get 00000008)" = "second value of some length" ]
+  [ "$(lsm-scan | grep -c $'\tsecond')" -eq 99999 ]
+  lsm-verify
+}
+
+@test "put: the last of several records of one key is kept, wherever they stand" {
+  lsm-init load_memory=3M
+  { seq -f '%05.0f' 40000; seq -f '%05.0f' 40000; seq -f '%05.0f' 40000; } |
+    awk '{ print $1 "\tvalue number " NR }' > records
+  lsm-put < records
+  lsm-scan | cmp - <(tail -n 40000 records)
+}
+
+@test "put: sorted input makes one run below level 0, not many in it" {
+  lsm-init load_memory=3M
+  seq -f '%08.0f' 300000 | sed 's/$/\tsome value of some length/' > records
+  lsm-put < records
+  [ "$(lsm-dump | jq -c '.levels | map(length)')" = '[0,1]' ]
+  lsm-scan | cmp - records
 }
 
 @test "put: into a store that is there creates no file" {
@@ -282,7 +338,7 @@ load helper
 
 @test "put: killed while it loads, what it made visible is a prefix" {
   local n
-  lsm-init write_buffer=1M
+  lsm-init write_buffer=1M load_memory=3M
   seq -f '%09.0f' 1000000 | sed 's/$/\tvalue/' > records
   lsm-put < records 3>&- &
   eventually lsm-get -e 000000001

@@ -65,27 +65,35 @@ static void op_delete_any(struct world *w)
 	del(w, any_key(w));
 }
 
-static void batch_of(struct world *w, size_t n, bool one_key)
+/* Up to `n` steps into `b`; one that makes it `most` bytes long is the last. */
+static void fill_batch(struct world *w, struct store_batch *b, size_t n,
+		       size_t most, bool one_key)
 {
-	struct store_batch b = STORE_BATCH_INIT;
 	static struct buf k;
 
 	buf_assign(&k, any_key(w));
-	/* Within the smallest write buffer, whatever the last key. */
-	for (size_t i = 0; i < n && b.bytes.len < 1000; i++) {
+	for (size_t i = 0; i < n && b->bytes.len < most; i++) {
 		if (!one_key)
 			buf_assign(&k,
 				   below(w, 3) ? any_key(w) : present_key(w));
 		if (below(w, 4)) {
 			struct slice v = any_value(w, 40);
 
-			MUST(store_batch_put(&b, buf_slice(&k), v, &err) == 0);
+			MUST(store_batch_put(b, buf_slice(&k), v, &err) == 0);
 			model_put(&w->m, buf_slice(&k), v);
 		} else {
-			MUST(store_batch_delete(&b, buf_slice(&k), &err) == 0);
+			MUST(store_batch_delete(b, buf_slice(&k), &err) == 0);
 			model_delete(&w->m, buf_slice(&k));
 		}
 	}
+}
+
+static void batch_of(struct world *w, size_t n, bool one_key)
+{
+	struct store_batch b = STORE_BATCH_INIT;
+
+	/* Within the smallest write buffer, whatever the last key. */
+	fill_batch(w, &b, n, 1000, one_key);
 	MUST(store_write(any_handle(w), &b, any_sync(w), &err) == 0);
 	store_batch_free(&b);
 }
@@ -98,6 +106,32 @@ static void op_batch(struct world *w)
 static void op_batch_one_key(struct world *w)
 {
 	batch_of(w, 2 + below(w, 5), true);
+}
+
+/* Some batches around the log; sometimes one is given up before. */
+static void op_load(struct world *w)
+{
+	struct store *db = any_handle(w);
+	struct store_batch b = STORE_BATCH_INIT;
+	struct store_load *load;
+	bool atomic = below(w, 2);
+
+	if (below(w, 8) == 0) {
+		MUST(store_load_open(db, true, &load, &err) == 0);
+		MUST(store_batch_put(&b, any_key(w), any_value(w, 40), &err) ==
+		     0);
+		MUST(store_load_add(load, &b, &err) == 0);
+		store_load_free(load);
+	}
+	MUST(store_load_open(db, atomic, &load, &err) == 0);
+	for (size_t n = 1 + below(w, 4); n > 0; n--) {
+		fill_batch(w, &b, 1 + below(w, 100), SIZE_MAX, false);
+		MUST(store_load_add(load, &b, &err) == 0);
+		MUST(b.count == 0 && b.bytes.len == 0);
+	}
+	MUST(store_load_commit(load, &err) == 0);
+	store_load_free(load);
+	store_batch_free(&b);
 }
 
 static void op_empty_batch(struct world *w)
@@ -422,6 +456,7 @@ static const struct {
 	{ "delete any", op_delete_any, 10 },
 	{ "batch", op_batch, 20 },
 	{ "batch of one key", op_batch_one_key, 8 },
+	{ "load", op_load, 3 },
 	{ "empty batch", op_empty_batch, 1 },
 	{ "sync", op_sync, 2 },
 	{ "get present", op_get_present, 60 },
