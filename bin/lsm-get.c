@@ -1,3 +1,4 @@
+#include "bin/many.h"
 #include "bin/records.h"
 
 #include <unistd.h>
@@ -92,25 +93,69 @@ static int get_operands(struct get *g, struct store_error *err)
 	return absent;
 }
 
+/* 0 printed or told, 1 absent. */
+static int answer(struct get *g, const struct many *m, size_t i,
+		  struct store_error *err)
+{
+	const struct answer *a = &m->answers[i];
+
+	if (a->large)
+		return get_record(g, m->keys[i], err);
+	if (g->exists || (a->found && g->missing))
+		return !a->found;
+	if (a->found)
+		return output_record(&g->out, m->keys[i], many_value(m, i),
+				     err);
+	if (!g->missing)
+		return 1;
+	return output_key(&g->out, m->keys[i], err) < 0 ? STORE_EIO : 1;
+}
+
+/* Look up what was collected, and answer. */
+static int answer_all(struct get *g, struct many *m, bool *absent,
+		      struct store_error *err)
+{
+	int r = many_find(m, g->db, err);
+
+	for (size_t i = 0; r >= 0 && i < m->n; i++) {
+		r = answer(g, m, i, err);
+		*absent |= r > 0;
+	}
+	many_clear(m);
+	return r < 0 ? r : 0;
+}
+
 static int get_keys(struct get *g, struct store_error *err)
 {
+	struct many m = MANY_INIT(!g->exists && !g->missing);
+	struct store_error mine = STORE_ERROR_INIT;
 	struct record_input in;
 	struct record rec;
 	bool absent = false;
-	int r;
+	int r, r2;
 
 	input_init(&in, &g->t, true);
 	while ((r = input_next(&in, &rec, err)) > 0) {
-		if (r == RECORD_PAUSE) {
-			r = output_flush(&g->out, err);
-		} else {
-			r = get_record(g, rec.key, err);
-			absent |= r > 0;
+		if (r == 1)
+			r = many_add(&m, rec.key, err);
+		if (r == RECORD_PAUSE || (r >= 0 && many_is_full(&m))) {
+			int pause = r;
+
+			r = answer_all(g, &m, &absent, err);
+			if (r >= 0 && pause == RECORD_PAUSE)
+				r = output_flush(&g->out, err);
 		}
 		if (r < 0)
 			break;
 	}
+	/* What stands before a bad key is answered. */
+	r2 = answer_all(g, &m, &absent, &mine);
+	if (r2 < 0 && r >= 0) {
+		*err = mine;
+		r = r2;
+	}
 	input_release(&in);
+	many_release(&m);
 	return r < 0 ? r : absent;
 }
 

@@ -70,8 +70,8 @@ static bool tag_ok(uint8_t tag, const struct block_entry *e)
 }
 
 /* Decode the entry at `off`; NULL when it is sound, else what is wrong. */
-static const char *decode(const uint8_t *data, uint32_t off, uint32_t end,
-			  struct raw *raw, struct block_entry *e)
+static const char *decode_any(const uint8_t *data, uint32_t off, uint32_t end,
+			      struct raw *raw, struct block_entry *e)
 {
 	struct cursor c;
 	uint64_t shared, unshared, len;
@@ -101,6 +101,39 @@ static const char *decode(const uint8_t *data, uint32_t off, uint32_t end,
 		return malformed;
 	raw->shared = (uint32_t)shared;
 	raw->next = (uint32_t)(c.p - data);
+	return NULL;
+}
+
+/*
+ * Nearly every entry is a put or a place, with lengths of one byte, that of
+ * the value of two at most: those are decoded without a cursor.
+ */
+static inline const char *decode(const uint8_t *data, uint32_t off,
+				 uint32_t end, struct raw *raw,
+				 struct block_entry *e)
+{
+	const uint8_t *p = data + off;
+	uint32_t left = off < end ? end - off : 0, head = 4, len;
+
+	if (left < 8 || (p[0] | p[1]) & 0x80 || p[1] == 0 ||
+	    (p[2] != BLOCK_PUT && p[2] != BLOCK_INDEX))
+		return decode_any(data, off, end, raw, e);
+	len = p[3];
+	if (len & 0x80) {
+		if (p[4] & 0x80)
+			return decode_any(data, off, end, raw, e);
+		len = (len & 0x7f) | (uint32_t)p[4] << 7;
+		head = 5;
+	}
+	if (head + p[1] + len > left)
+		return cut_short;
+	e->kind = p[2];
+	e->chunked = false;
+	e->expires_ms = 0;
+	e->value = slice_make(p + head + p[1], len);
+	raw->shared = p[0];
+	raw->suffix = slice_make(p + head, p[1]);
+	raw->next = off + head + p[1] + len;
 	return NULL;
 }
 

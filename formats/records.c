@@ -78,23 +78,45 @@ static uint8_t escape_of(uint8_t c)
 	}
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/*
+ * Is one of the eight bytes at or below CR, or a backslash?  Sometimes yes
+ * when none is, never the other way round: a borrow only goes upwards.
+ * (Hacker's Delight, 6-1.)
+ */
+static bool may_need_escape(const uint8_t *p)
+{
+	uint64_t v, slash;
+
+	memcpy(&v, p, 8);
+	slash = v ^ EACH('\\');
+	return ((v - EACH('\r' + 1)) & ~v & EACH(0x80)) |
+	       ((slash - EACH(1)) & ~slash & EACH(0x80));
+}
+
 int record_escape(struct buf *out, struct slice s)
 {
-	size_t from = 0;
+	size_t from = 0, i = 0;
 
 	if (s.len == 0)
 		return 0;
 	if (buf_reserve(out, s.len) < 0)
 		return -1;
-	for (size_t i = 0; i < s.len; i++) {
+	while (i < s.len) {
 		uint8_t c = s.data[i], e[2] = { '\\', 0 };
 
+		if (s.len - i >= 8 && !may_need_escape(s.data + i)) {
+			i += 8;
+			continue;
+		}
+		i++;
 		if ((c > '\r' && c != '\\') || !(e[1] = escape_of(c)))
 			continue;
-		if (buf_append(out, s.data + from, i - from) < 0 ||
+		if (buf_append(out, s.data + from, i - 1 - from) < 0 ||
 		    buf_append(out, e, 2) < 0)
 			return -1;
-		from = i + 1;
+		from = i;
 	}
 	return buf_append(out, s.data + from, s.len - from);
 }

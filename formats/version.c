@@ -347,3 +347,17 @@ int version_smallest(const struct version *v, const struct page_source *src,
 
 	return r < 0 ? r : pager_key(&pg, run, &e.smallest, out);
 }
+
+int version_bounds(const struct version *v, const struct page_source *src,
+		   void *window, const struct version_run *run, uint64_t index,
+		   struct buf *smallest, struct buf *largest,
+		   struct store_error *err)
+{
+	struct pager pg = pager_make(src, window, v->manifest_checksum, err);
+	struct version_entry e;
+	int r = pager_entry(&pg, run, index, &e);
+
+	if (r == 0)
+		r = pager_key(&pg, run, &e.smallest, smallest);
+	return r < 0 ? r : pager_key(&pg, run, &e.largest, largest);
+}

@@ -111,6 +111,12 @@ int version_smallest(const struct version *v, const struct page_source *src,
 		     void *window, const struct version_run *run,
 		     uint64_t index, struct buf *out, struct store_error *err);
 
+/* Both its keys. */
+int version_bounds(const struct version *v, const struct page_source *src,
+		   void *window, const struct version_run *run, uint64_t index,
+		   struct buf *smallest, struct buf *largest,
+		   struct store_error *err);
+
 /* Table `index` of the run. */
 int version_table_at(const struct version *v, const struct page_source *src,
 		     void *window, const struct version_run *run,

@@ -4,13 +4,23 @@
 
 /* What a block costs besides its bytes: the struct, malloc, its bucket. */
 #define OVERHEAD 128u
+/* Threads that look for different blocks seldom meet. */
+#define SHARDS 16u
+#define SHARD_LEAST (1u << 20)
 
-struct cache {
-	pthread_mutex_t lock;
-	size_t used, limit;
+struct shard {
+	_Alignas(64) pthread_mutex_t lock;
+	size_t used;
 	struct block **buckets;
 	size_t n_buckets; /* a power of two */
 	struct block *newest, *oldest;
+};
+
+struct cache {
+	size_t bytes;
+	atomic_size_t lent;
+	unsigned n_shards; /* a power of two */
+	struct shard shards[];
 };
 
 struct block *block_new(size_t len)
@@ -33,23 +43,35 @@ void block_release(struct block *b)
 		free(b);
 }
 
+static bool shard_init(struct shard *s, size_t bytes)
+{
+	s->n_buckets = 64;
+	while (s->n_buckets < bytes / 4096)
+		s->n_buckets *= 2;
+	s->buckets = calloc(s->n_buckets, sizeof(*s->buckets));
+	return s->buckets && pthread_mutex_init(&s->lock, NULL) == 0;
+}
+
 struct cache *cache_new(size_t bytes)
 {
-	struct cache *c = calloc(1, sizeof(*c));
+	unsigned n = bytes / SHARDS < SHARD_LEAST ? 1 : SHARDS;
+	size_t size = sizeof(struct cache) + n * sizeof(struct shard);
+	struct cache *c = aligned_alloc(64, (size + 63) & ~(size_t)63);
+	bool ok = c != NULL;
 
-	if (!c)
-		return NULL;
-	c->limit = bytes;
-	c->n_buckets = 64;
-	while (c->n_buckets < bytes / 4096)
-		c->n_buckets *= 2;
-	c->buckets = calloc(c->n_buckets, sizeof(*c->buckets));
-	if (!c->buckets || pthread_mutex_init(&c->lock, NULL)) {
-		free(c->buckets);
-		free(c);
-		return NULL;
+	if (c) {
+		memset(c, 0, size);
+		c->bytes = bytes;
+		c->n_shards = n;
 	}
-	return c;
+	for (unsigned i = 0; ok && i < n; i++)
+		ok = shard_init(&c->shards[i], bytes / n);
+	if (ok)
+		return c;
+	for (unsigned i = 0; c && i < n; i++)
+		free(c->shards[i].buckets);
+	free(c);
+	return NULL;
 }
 
 void cache_free(struct cache *c)
@@ -58,21 +80,49 @@ void cache_free(struct cache *c)
 
 	if (!c)
 		return;
-	for (b = c->newest; b; b = older) {
-		older = b->older;
-		block_release(b);
+	for (unsigned i = 0; i < c->n_shards; i++) {
+		for (b = c->shards[i].newest; b; b = older) {
+			older = b->older;
+			block_release(b);
+		}
+		pthread_mutex_destroy(&c->shards[i].lock);
+		free(c->shards[i].buckets);
 	}
-	pthread_mutex_destroy(&c->lock);
-	free(c->buckets);
 	free(c);
 }
 
-static struct block **bucket(struct cache *c, uint64_t file, uint64_t off)
+bool cache_lend(struct cache *c, size_t bytes)
+{
+	size_t lent = atomic_load(&c->lent);
+
+	do
+		if (bytes > c->bytes / 2 || lent > c->bytes / 2 - bytes)
+			return false;
+	while (!atomic_compare_exchange_weak(&c->lent, &lent, lent + bytes));
+	return true;
+}
+
+void cache_take_back(struct cache *c, size_t bytes)
+{
+	atomic_fetch_sub(&c->lent, bytes);
+}
+
+static uint64_t hash(uint64_t file, uint64_t off)
 {
 	uint64_t h = (file * UINT64_C(0x9e3779b97f4a7c15) ^ off) *
 		     UINT64_C(0xbf58476d1ce4e5b9);
 
-	return &c->buckets[(h ^ h >> 32) & (c->n_buckets - 1)];
+	return h ^ h >> 32;
+}
+
+static struct shard *shard_of(struct cache *c, uint64_t h)
+{
+	return &c->shards[h >> 56 & (c->n_shards - 1)];
+}
+
+static struct block **bucket(struct shard *s, uint64_t h)
+{
+	return &s->buckets[h & (s->n_buckets - 1)];
 }
 
 static struct block *find(struct block *b, uint64_t file, uint64_t off)
@@ -82,59 +132,69 @@ static struct block *find(struct block *b, uint64_t file, uint64_t off)
 	return b;
 }
 
-static void list_out(struct cache *c, struct block *b)
+static void list_out(struct shard *s, struct block *b)
 {
-	*(b->newer ? &b->newer->older : &c->newest) = b->older;
-	*(b->older ? &b->older->newer : &c->oldest) = b->newer;
+	*(b->newer ? &b->newer->older : &s->newest) = b->older;
+	*(b->older ? &b->older->newer : &s->oldest) = b->newer;
 }
 
-static void list_in(struct cache *c, struct block *b)
+static void list_in(struct shard *s, struct block *b)
 {
 	b->newer = NULL;
-	b->older = c->newest;
-	*(c->newest ? &c->newest->newer : &c->oldest) = b;
-	c->newest = b;
+	b->older = s->newest;
+	*(s->newest ? &s->newest->newer : &s->oldest) = b;
+	s->newest = b;
 }
 
-static void evict_oldest(struct cache *c)
+/* The oldest that nobody has asked for since it was last passed over. */
+static void evict(struct shard *s)
 {
-	struct block *b = c->oldest;
-	struct block **p = bucket(c, b->file, b->off);
+	struct block *b = s->oldest;
+	struct block **p;
 
+	while (b->asked) {
+		b->asked = false;
+		list_out(s, b);
+		list_in(s, b);
+		b = s->oldest;
+	}
+	p = bucket(s, hash(b->file, b->off));
 	while (*p != b)
 		p = &(*p)->hash_next;
 	*p = b->hash_next;
-	list_out(c, b);
-	c->used -= b->len + OVERHEAD;
+	list_out(s, b);
+	s->used -= b->len + OVERHEAD;
 	b->cached = false;
 	block_release(b);
 }
 
 struct block *cache_get(struct cache *c, uint64_t file, uint64_t off)
 {
+	uint64_t h = hash(file, off);
+	struct shard *s = shard_of(c, h);
 	struct block *b;
 
-	pthread_mutex_lock(&c->lock);
-	b = find(*bucket(c, file, off), file, off);
+	pthread_mutex_lock(&s->lock);
+	b = find(*bucket(s, h), file, off);
 	if (b) {
 		atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
-		if (c->newest != b) {
-			list_out(c, b);
-			list_in(c, b);
-		}
+		b->asked = true;
 	}
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&s->lock);
 	return b;
 }
 
 void cache_put(struct cache *c, uint64_t file, uint64_t off, struct block *b)
 {
+	size_t limit = (c->bytes - atomic_load(&c->lent)) / c->n_shards;
+	uint64_t h = hash(file, off);
+	struct shard *s = shard_of(c, h);
 	struct block **p;
 
-	if (b->len + OVERHEAD > c->limit)
+	if (b->len + OVERHEAD > limit)
 		return;
-	pthread_mutex_lock(&c->lock);
-	p = bucket(c, file, off);
+	pthread_mutex_lock(&s->lock);
+	p = bucket(s, h);
 	/* two threads may have decoded the same block: the first one stays */
 	if (!b->cached && !find(*p, file, off)) {
 		atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
@@ -143,10 +203,10 @@ void cache_put(struct cache *c, uint64_t file, uint64_t off, struct block *b)
 		b->off = off;
 		b->hash_next = *p;
 		*p = b;
-		list_in(c, b);
-		c->used += b->len + OVERHEAD;
+		list_in(s, b);
+		s->used += b->len + OVERHEAD;
 	}
-	while (c->used > c->limit)
-		evict_oldest(c);
-	pthread_mutex_unlock(&c->lock);
+	while (s->used > limit)
+		evict(s);
+	pthread_mutex_unlock(&s->lock);
 }

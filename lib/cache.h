@@ -3,7 +3,9 @@
  *
  * A block is found by (file number, offset), is immutable, and is counted:
  * whoever got it releases it, and it is freed when it has left the cache and
- * the last holder let go.  Least recently used blocks leave first.
+ * the last holder let go.  Who leaves first is found by the second-chance rule
+ * (Corbato 1968): the oldest that was not asked for since it was last looked
+ * at, so that asking for a block changes no list.
  */
 #ifndef LIB_CACHE_H
 #define LIB_CACHE_H
@@ -21,13 +23,19 @@ struct block {
 	atomic_uint refs;
 	uint64_t file, off;
 	struct block *hash_next, *newer, *older;
-	bool cached;
+	bool cached, asked;
 };
 
 /* NULL on no memory.  `bytes` bounds the decoded bytes kept. */
 struct cache *cache_new(size_t bytes);
 /* Every block must have been released. */
 void cache_free(struct cache *c);
+
+/* Where a block's bytes lie, as b->data says. */
+static inline const uint8_t *block_bytes(const struct block *b)
+{
+	return (const uint8_t *)(b + 1);
+}
 
 /* A block with room for `len` bytes and one reference, or NULL. */
 struct block *block_new(size_t len);
@@ -40,5 +48,12 @@ struct block *cache_get(struct cache *c, uint64_t file, uint64_t off);
  * is there already, nothing happens.
  */
 void cache_put(struct cache *c, uint64_t file, uint64_t off, struct block *b);
+
+/*
+ * Take `bytes` out of what the cache may hold, for who keeps something by
+ * itself: false when that would be more than half of it.
+ */
+bool cache_lend(struct cache *c, size_t bytes);
+void cache_take_back(struct cache *c, size_t bytes);
 
 #endif

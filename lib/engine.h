@@ -17,6 +17,7 @@
 #include "lib/pressure.h"
 #include "lib/store.h"
 
+struct roster;
 struct tables;
 struct queue;
 
@@ -29,6 +30,8 @@ struct generation {
 	struct view image;	   /* what the source reads */
 	struct memtable **logs;	   /* as v.logs: oldest first */
 	size_t n_logs;
+	atomic_uint_fast64_t lookups; /* made before there was a roster */
+	_Atomic(struct roster *) roster;
 };
 
 /* Private mode has no STATE to look at: has anything changed? */

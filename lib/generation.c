@@ -1,6 +1,7 @@
 #include "lib/engine.h"
 
 #include "lib/install.h"
+#include "lib/roster.h"
 #include "lib/trust.h"
 
 #include <errno.h>
@@ -181,6 +182,7 @@ void generation_close(struct generation *g)
 	for (size_t i = 0; i < g->n_logs; i++)
 		memtable_close(g->logs[i]);
 	free(g->logs);
+	roster_free(atomic_load(&g->roster));
 	version_release(&g->v);
 	view_close(&g->image);
 	free(g);

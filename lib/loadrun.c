@@ -89,7 +89,7 @@ static int put_entries(struct loadrun *run, struct store *db,
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		const uint8_t *p = bytes->data + items[i].off;
+		size_t off = items[i].off - items[i].tag;
 
 		if (i + AHEAD < n) {
 			const uint8_t *q = bytes->data + items[i + AHEAD].off;
@@ -105,8 +105,9 @@ static int put_entries(struct loadrun *run, struct store *db,
 				break;
 			t = run->tables[run->n - 1];
 		}
-		if (!wal_entry_decode(slice_make(p, bytes->len - items[i].off),
-				      &e, &why))
+		if (!wal_entry_decode(
+			    slice_make(bytes->data + off, bytes->len - off), &e,
+			    &why))
 			return store_fail(err, STORE_EBUG, "load: %s", why);
 		it.e = (struct entry){ .kind = (enum entry_kind)e.kind,
 				       .key = e.key,

@@ -1,4 +1,5 @@
 #include "lib/engine.h"
+#include "lib/roster.h"
 #include "lib/snapshot.h"
 #include "lib/tables.h"
 
@@ -27,10 +28,33 @@ static int find_in_logs(struct generation *g, const struct root *roots,
 	return r;
 }
 
+static int find_in_roster(struct store *db, struct roster *roster,
+			  struct slice key, struct lookup *l,
+			  struct store_error *err)
+{
+	uint64_t hash = table_hash(key), prefix = slice_prefix(key);
+	struct table *t;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < roster->n_runs; i++) {
+		struct roster_table *rt =
+			roster_find(&roster->runs[i], key, prefix);
+
+		if (!rt)
+			continue;
+		r = roster_open(db, roster, rt, &t, err);
+		if (r < 0)
+			break;
+		r = table_get(t, key, hash, l, err);
+		table_close(t);
+	}
+	return r;
+}
+
 /* Levels downwards, runs newest first; at most one table of each. */
-static int find_in_runs(struct store *db, struct generation *g,
-			struct slice key, struct lookup *l,
-			struct store_error *err)
+static int find_in_image(struct store *db, struct generation *g,
+			 struct slice key, struct lookup *l,
+			 struct store_error *err)
 {
 	struct window w = WINDOW_INIT(VIEW_PAGE);
 	uint64_t hash = table_hash(key);
@@ -52,6 +76,19 @@ static int find_in_runs(struct store *db, struct generation *g,
 	}
 	window_release(&w);
 	return r;
+}
+
+static int find_in_runs(struct store *db, struct generation *g,
+			struct slice key, struct lookup *l,
+			struct store_error *err)
+{
+	struct roster *roster;
+	int r = roster_of(db, g, 1, &roster, err);
+
+	if (r < 0)
+		return r;
+	return roster ? find_in_roster(db, roster, key, l, err)
+		      : find_in_image(db, g, key, l, err);
 }
 
 int lookup_in(struct store *db, struct generation *g, const struct root *roots,

@@ -20,7 +20,7 @@ struct order {
 
 static struct slice key_of(const struct order *o, const struct order_item *it)
 {
-	return wal_entry_key(o->bytes + it->off);
+	return slice_make(o->bytes + it->off, it->key_len);
 }
 
 static bool push(struct order *o, uint32_t begin, uint32_t end, uint32_t depth)
@@ -232,8 +232,11 @@ static bool collect(struct order *o, struct slice entries, uint32_t count,
 		if (len > entries.len - off)
 			return false;
 		key = wal_entry_key(head);
-		o->items[i] = (struct order_item){ 0, (uint32_t)off,
-						   (uint32_t)key.len };
+		o->items[i] = (struct order_item){
+			.off = (uint32_t)(key.data - entries.data),
+			.key_len = (uint16_t)key.len,
+			.tag = (uint16_t)(key.data - head),
+		};
 		if (*ascending && i && slice_cmp(last, key) >= 0)
 			*ascending = false;
 		last = key;
@@ -242,22 +245,36 @@ static bool collect(struct order *o, struct slice entries, uint32_t count,
 	return off == entries.len;
 }
 
+static int sort_all(struct order *o, uint32_t n)
+{
+	bool ok = push(o, 0, n, 0);
+
+	while (ok && o->n_groups)
+		ok = sort_group(o, o->groups[--o->n_groups]);
+	free(o->groups);
+	return ok ? 0 : -1;
+}
+
+int order_keys(const uint8_t *bytes, struct order_item *items,
+	       struct order_item *spare, uint32_t n)
+{
+	struct order o = { .bytes = bytes, .items = items, .spare = spare };
+
+	return sort_all(&o, n);
+}
+
 int64_t order_entries(struct slice entries, uint32_t count,
 		      struct order_item *items, struct order_item *spare)
 {
 	struct order o = { .bytes = entries.data,
 			   .items = items,
 			   .spare = spare };
-	bool ok, ascending;
+	bool ascending;
 
 	if (entries.len > UINT32_MAX ||
 	    !collect(&o, entries, count, &ascending))
 		return -1;
 	if (ascending)
 		return count;
-	ok = push(&o, 0, count, 0);
-	while (ok && o.n_groups)
-		ok = sort_group(&o, o.groups[--o.n_groups]);
-	free(o.groups);
-	return ok ? unite(&o, count) : -1;
+	return sort_all(&o, count) < 0 ? -1 : unite(&o, count);
 }

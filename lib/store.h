@@ -148,6 +148,26 @@ STORE_API int store_read(struct store *db, struct slice key, store_sink *sink,
 			 void *ctx, struct store_error *err);
 
 /*
+ * Many keys at once: each block that holds some of them is read once, and up
+ * to `workers` threads (the caller's is one) share the work.  All keys are
+ * looked up in the state of one moment of the call.  `fn` hears of each, once,
+ * in no order, from any of the threads, for different keys at the same time;
+ * what it returns, if negative, ends the call and is its result.
+ *   STORE_EINVAL  one of the keys is empty or too long; nothing was told
+ */
+struct store_found {
+	size_t index;	 /* of the key in `keys` */
+	unsigned worker; /* which thread tells, from 0 */
+	int found;
+	int large; /* above 32 KiB: not handed over, see store_read() */
+	struct slice value; /* valid in the call */
+};
+typedef int store_many_fn(void *ctx, const struct store_found *found);
+STORE_API int store_get_many(struct store *db, const struct slice *keys,
+			     size_t n, unsigned workers, store_many_fn *fn,
+			     void *ctx, struct store_error *err);
+
+/*
  * A snapshot: the store as it is now, whatever happens to it afterwards.
  * Its files stay until it is freed, which must be before store_close().
  */

@@ -17,29 +17,6 @@ uint64_t table_hash(struct slice key)
 	return bloom_hash(key);
 }
 
-/* 0: the key is certainly not there; 1: perhaps. */
-static int ask_filter(struct table *t, struct window *w, uint64_t hash,
-		      struct store_error *err)
-{
-	struct block *page;
-	uint64_t n;
-	int r;
-
-	if (t->footer.filter_blocks == 0)
-		return 1;
-	COUNT(t->counters, filter_probes, 1);
-	n = bloom_block_of(hash, t->footer.filter_blocks);
-	r = table_filter_page(t, w, n / BLOOM_PAGE_BLOCKS, true, &page, err);
-	if (r < 0)
-		return r;
-	r = bloom_test_block(page->data + n % BLOOM_PAGE_BLOCKS * BLOOM_BLOCK,
-			     hash);
-	block_release(page);
-	if (r == 0)
-		COUNT(t->counters, filter_negatives, 1);
-	return r;
-}
-
 /* From the root down: the one data block that may hold `key`, or 0. */
 static int find_block(struct table *t, struct window *w, struct slice key,
 		      struct sst_place *place, struct store_error *err)
@@ -111,7 +88,7 @@ int table_get(struct table *t, struct slice key, uint64_t hash,
 
 	table_close(l->table);
 	l->table = NULL;
-	if ((r = ask_filter(t, &w, hash, err)) <= 0 ||
+	if ((r = table_ask(t, &w, hash, err)) <= 0 ||
 	    (r = find_block(t, &w, key, &place, err)) <= 0 ||
 	    (r = table_block(t, &w, place, SST_DATA, true, &b, err)) < 0)
 		goto out;

@@ -1,7 +1,5 @@
 #include "lib/tablefile.h"
 
-#include "formats/bloom.h"
-
 _Static_assert(SST_CHUNK == CHUNK_BYTES, "one size of chunks");
 _Static_assert(BLOCK_VALUE_MAX == VALUE_INLINE_MAX, "one limit of values");
 _Static_assert(BLOCK_PUT == (int)ENTRY_PUT, "one set of kinds");
@@ -53,6 +51,7 @@ static int open_file(struct table **out, const struct dir *dir,
 	t->counters = counters;
 	atomic_init(&t->refs, 1);
 	atomic_init(&t->root, NULL);
+	atomic_init(&t->filter, NULL);
 	COUNT(counters, tables_opened, 1);
 	*out = t;
 	t = NULL;
@@ -97,6 +96,7 @@ void table_close(struct table *t)
 	    atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	block_release(atomic_load(&t->root));
+	table_filter_release(t);
 	view_close(&t->view);
 	free(t);
 }
@@ -137,8 +137,7 @@ int table_decode(const struct table *t, struct sst_place place,
 			     err);
 }
 
-/* The cached block at `off`, or NULL. */
-static struct block *from_cache(struct table *t, uint64_t off, bool cached)
+struct block *table_cached(struct table *t, uint64_t off, bool cached)
 {
 	struct block *b = NULL;
 
@@ -153,7 +152,7 @@ int table_block(struct table *t, struct window *w, struct sst_place place,
 		enum sst_kind kind, bool cached, struct block **out,
 		struct store_error *err)
 {
-	struct block *b = from_cache(t, place.off, cached);
+	struct block *b = table_cached(t, place.off, cached);
 	struct sst_block stored;
 	int r;
 
@@ -197,37 +196,6 @@ int table_root(struct table *t, struct window *w, struct slice *out,
 		}
 	}
 	*out = slice_make(b->data, b->len);
-	return 0;
-}
-
-int table_filter_page(struct table *t, struct window *w, uint64_t p,
-		      bool cached, struct block **out, struct store_error *err)
-{
-	uint64_t off = t->footer.filter_off + p * BLOOM_PAGE;
-	struct block *b = from_cache(t, off, cached);
-	struct slice page;
-	int r;
-
-	if (b) {
-		*out = b;
-		return 0;
-	}
-	r = view_read(&t->view, w, off,
-		      bloom_page_len(t->footer.filter_blocks, p), t->size,
-		      &page, err);
-	if (r < 0)
-		return r;
-	if (!bloom_page_check(page, p, t->footer.salt))
-		return table_corrupt(t, off, "bad checksum of a filter page",
-				     err);
-	COUNT(t->counters, blocks_read, 1);
-	b = block_new(page.len);
-	if (!b)
-		return store_nomem(err);
-	memcpy(b->data, page.data, page.len);
-	if (cached && t->cache)
-		cache_put(t->cache, t->footer.number, off, b);
-	*out = b;
 	return 0;
 }
 

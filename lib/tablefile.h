@@ -21,6 +21,11 @@ struct table {
 	struct counters *counters; /* or NULL */
 	atomic_uint refs;
 	_Atomic(struct block *) root; /* kept from its first use on */
+	/*
+	 * Where the cache has room for it, pages of the filter, each kept from
+	 * its first use on; NULL while nothing was asked.
+	 */
+	_Atomic(_Atomic(struct block *) *) filter;
 };
 
 /* STORE_ECORRUPT, naming the table's file. */
@@ -47,9 +52,19 @@ int table_block(struct table *t, struct window *w, struct sst_place place,
 int table_root(struct table *t, struct window *w, struct slice *out,
 	       struct store_error *err);
 
+/* The cached block at `off`, if `cached` and there is one, or NULL. */
+struct block *table_cached(struct table *t, uint64_t off, bool cached);
+
 /* Page `p` of the filter, checked, with a reference for the caller. */
 int table_filter_page(struct table *t, struct window *w, uint64_t p,
 		      bool cached, struct block **out, struct store_error *err);
+/* 0: a key of this hash is certainly not there; 1: perhaps. */
+int table_ask(struct table *t, struct window *w, uint64_t hash,
+	      struct store_error *err);
+/* The same will be asked soon. */
+void table_filter_prefetch(const struct table *t, uint64_t hash);
+/* For table_close(). */
+void table_filter_release(struct table *t);
 
 /* The offsets of a value's chunks (sst_chunk_place()), replacing `out`. */
 int table_chunkmap(struct table *t, struct window *w,

@@ -132,3 +132,34 @@ load helper
   one_message_of lsm-get
   [[ $stderr == *.sst* ]]
 }
+
+@test "get: many keys at once are answered in the order asked, whatever is where" {
+  lsm-init write_buffer=64K table_bytes=32K maintenance=cron
+  seq -f '%06.0f' 1 3 20000 | sed 's/$/\told/' | lsm-put
+  lsm-flush
+  seq -f '%06.0f' 1 5 20000 | sed 's/$/\tnew/' | lsm-put
+  lsm-flush
+  seq -f '%06.0f' 1 7 20000 | lsm-del
+  head -c 100000 /dev/zero | tr '\0' v | lsm-put 000100 -
+  seq -f '%06.0f' 20000 | shuf --random-source=<(yes) > keys
+  awk '{ n = $1 + 0; if (n == 100) { $0 = sprintf("%100000s", ""); gsub(/ /, "v"); print "000100\t" $0 }
+         else if (n % 7 == 1) next
+         else if (n % 5 == 1) print $1 "\tnew"
+         else if (n % 3 == 1) print $1 "\told" }' keys > want
+  run -1 --separate-stderr lsm-get < keys
+  lsm-get < keys > out || true
+  cmp out want
+  awk '{ print $1 }' want | cat - keys | sort | uniq -u > absent
+  lsm-get --missing < keys | sort | cmp - absent
+}
+
+@test "get: a stream of large values keeps to its memory and its order" {
+  for i in 1 2 3 4; do
+    head -c 20000000 /dev/urandom | base64 -w0 | lsm-put "large$i" -
+  done
+  seq 1000 | sed 's/$/\tsmall/' | lsm-put
+  { seq 500; echo large1; echo large2; seq 501 1000; echo large3; echo large4; } > keys
+  ( ulimit -d 200000; tr '\n' '\0' < keys | lsm-get -f nul | cksum > a )
+  while read -r k; do printf '%s\0' "$k"; lsm-get "$k"; printf '\0'; done < keys | cksum > b
+  cmp a b
+}
