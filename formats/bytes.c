@@ -21,21 +21,6 @@ int buf_reserve(struct buf *b, size_t more)
 	return 0;
 }
 
-int buf_append(struct buf *b, const void *data, size_t len)
-{
-	if (buf_reserve(b, len) < 0)
-		return -1;
-	if (len)
-		memcpy(b->data + b->len, data, len);
-	b->len += len;
-	return 0;
-}
-
-int buf_append_slice(struct buf *b, struct slice s)
-{
-	return buf_append(b, s.data, s.len);
-}
-
 int buf_append_u8(struct buf *b, uint8_t v)
 {
 	return buf_append(b, &v, 1);

@@ -105,8 +105,22 @@ static inline void buf_free(struct buf *b)
  * memory (or the length would overflow); the contents are then untouched.
  */
 int buf_reserve(struct buf *b, size_t more);
-int buf_append(struct buf *b, const void *data, size_t len);
-int buf_append_slice(struct buf *b, struct slice s);
+
+static inline int buf_append(struct buf *b, const void *data, size_t len)
+{
+	if (len > b->cap - b->len && buf_reserve(b, len) < 0)
+		return -1;
+	if (len)
+		memcpy(b->data + b->len, data, len);
+	b->len += len;
+	return 0;
+}
+
+static inline int buf_append_slice(struct buf *b, struct slice s)
+{
+	return buf_append(b, s.data, s.len);
+}
+
 int buf_append_u8(struct buf *b, uint8_t v);
 int buf_append_u16(struct buf *b, uint16_t v);
 int buf_append_u32(struct buf *b, uint32_t v);

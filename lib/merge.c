@@ -9,8 +9,8 @@ struct source {
  * A binary heap of the sources that stand on an entry, the next one to show
  * on top.  Equal keys are ordered by age, newest first, in both directions,
  * so the top is always the entry to show, and what follows it with the same
- * key is hidden.  `key` is a copy of the shown key: when its source has moved
- * on, the older entries are still to be recognised.
+ * key is hidden.  When that may be, which the children of the top tell, `key`
+ * gets a copy of the shown key before its source moves on.
  */
 struct merge {
 	struct iter it;
@@ -64,7 +64,7 @@ static int nowhere(struct merge *m, int r)
 }
 
 /* Show the top. */
-static int show(struct merge *m, struct store_error *err)
+static int show(struct merge *m)
 {
 	struct iter *top;
 
@@ -72,8 +72,6 @@ static int show(struct merge *m, struct store_error *err)
 		return 0;
 	top = m->sources[m->heap[0]].it;
 	m->it.e = top->e;
-	if (buf_assign(&m->key, top->e.key) < 0)
-		return nowhere(m, store_nomem(err));
 	return 1;
 }
 
@@ -115,7 +113,7 @@ static int position_and_show(struct iter *it, enum mover how, struct slice key,
 	struct merge *m = (struct merge *)it;
 	int r = position(m, how, key, err);
 
-	return r < 0 ? r : show(m, err);
+	return r < 0 ? r : show(m);
 }
 
 /* Move the top source on and restore the heap. */
@@ -136,15 +134,31 @@ static int advance_top(struct merge *m, struct store_error *err)
 	return 0;
 }
 
+/* May another source stand on the shown key?  Then a child of the top does. */
+static bool may_be_double(const struct merge *m)
+{
+	uint64_t prefix = m->sources[m->heap[0]].prefix;
+
+	return (m->filled > 1 && m->sources[m->heap[1]].prefix == prefix) ||
+	       (m->filled > 2 && m->sources[m->heap[2]].prefix == prefix);
+}
+
 /* Past the shown key, its older entries included. */
 static int move_on(struct merge *m, struct store_error *err)
 {
-	uint64_t prefix = slice_prefix(buf_slice(&m->key));
+	uint64_t prefix = m->sources[m->heap[0]].prefix;
+	int r;
 
+	if (!may_be_double(m)) {
+		r = advance_top(m, err);
+		return r < 0 ? nowhere(m, r) : show(m);
+	}
+	if (buf_assign(&m->key, m->it.e.key) < 0)
+		return nowhere(m, store_nomem(err));
 	for (;;) {
 		const struct source *top;
-		int r = advance_top(m, err);
 
+		r = advance_top(m, err);
 		if (r < 0)
 			return nowhere(m, r);
 		if (m->filled == 0)
@@ -152,7 +166,7 @@ static int move_on(struct merge *m, struct store_error *err)
 		top = &m->sources[m->heap[0]];
 		if (top->prefix != prefix ||
 		    !slice_eq(top->it->e.key, buf_slice(&m->key)))
-			return show(m, err);
+			return show(m);
 		m->hidden++;
 	}
 }
@@ -164,15 +178,16 @@ static int move_on(struct merge *m, struct store_error *err)
  */
 static int turn(struct merge *m, bool forward, struct store_error *err)
 {
-	struct buf key = m->key;
+	struct buf key = BUF_INIT;
 	uint64_t hidden = m->hidden;
 	int r;
 
-	m->key = BUF_INIT;
+	if (buf_assign(&key, m->it.e.key) < 0)
+		return nowhere(m, store_nomem(err));
 	r = position(m, forward ? SEEK : SEEK_BEFORE, buf_slice(&key), err);
 	if (r == 0)
-		r = show(m, err);
-	if (r > 0 && forward && slice_eq(buf_slice(&m->key), buf_slice(&key)))
+		r = show(m);
+	if (r > 0 && forward && slice_eq(m->it.e.key, buf_slice(&key)))
 		r = move_on(m, err);
 	m->hidden = hidden; /* they were counted on the way there */
 	buf_free(&key);

@@ -153,26 +153,30 @@ static bool is_live(const struct store_iter *it)
 	       (e->expires_ms == 0 || e->expires_ms > it->snap->now_ms);
 }
 
-/* Past what is deleted or expired; a missing file of a pinned one is damage. */
+/* A file of a pinned generation is missing. */
+static int is_damage(struct store_error *err)
+{
+	struct store_error e = STORE_ERROR_INIT;
+
+	if (err)
+		e = *err;
+	if (err)
+		*err = STORE_ERROR_INIT;
+	return store_fail(err, STORE_ECORRUPT, "%s; the manifest names it",
+			  e.text);
+}
+
+/* Past what is deleted or expired. */
 static int settle(struct store_iter *it, int r, bool forward,
 		  struct store_error *err)
 {
 	const struct iter_ops *ops = it->merge->ops;
-	struct store_error e = STORE_ERROR_INIT;
 
 	it->valued = false;
 	while (r == 1 && !is_live(it))
 		r = forward ? ops->next(it->merge, err)
 			    : ops->prev(it->merge, err);
-	if (r == STORE_EGONE) {
-		if (err)
-			e = *err;
-		if (err)
-			*err = STORE_ERROR_INIT;
-		r = store_fail(err, STORE_ECORRUPT, "%s; the manifest names it",
-			       e.text);
-	}
-	return r;
+	return r == STORE_EGONE ? is_damage(err) : r;
 }
 
 int store_iter_first(struct store_iter *it, struct store_error *err)
