@@ -287,12 +287,11 @@ static void unlink_dropped(struct store *db, const struct manifest *m)
 
 /* I2 to I4, under MANIFEST. */
 static int install_locked(struct store *db, install_edit *edit, void *ctx,
-			  struct store_error *err)
+			  bool *renamed, struct store_error *err)
 {
 	struct manifest m = MANIFEST_INIT;
 	struct buf text = BUF_INIT;
 	uint64_t checksum;
-	bool renamed = false;
 	struct slot s;
 	int r;
 
@@ -327,10 +326,10 @@ static int install_locked(struct store *db, install_edit *edit, void *ctx,
 	unlink_dropped(db, &m);
 #endif
 	if (r == 0)
-		r = write_text(db, buf_slice(&text), &renamed, err); /* I4 */
+		r = write_text(db, buf_slice(&text), renamed, err); /* I4 */
 	if (r == 0) {
 		r = publish(db, &s, m.generation, checksum, err);
-	} else if (!renamed) {
+	} else if (!*renamed) {
 		/* The old manifest stands: take the mark away again. */
 		s.v[GENERATION_INSTALLING] = 0;
 		living_publish(&db->state, STATE_GENERATION_OFF, &s, NULL);
@@ -341,23 +340,21 @@ out:
 	return r;
 }
 
-int install(struct store *db, install_edit *edit, void *ctx,
+int install(struct store *db, install_edit *edit, void *ctx, bool *named,
 	    struct store_error *err)
 {
+	bool renamed = false;
 	int r = lock_acquire(&db->lock, ROLE_MANIFEST, err);
 
-	if (r < 0)
-		return r;
-	hint_write(db, ROLE_MANIFEST);
-	r = install_locked(db, edit, ctx, err);
-	lock_release(&db->lock, ROLE_MANIFEST);
+	if (r == 0) {
+		hint_write(db, ROLE_MANIFEST);
+		r = install_locked(db, edit, ctx, &renamed, err);
+		lock_release(&db->lock, ROLE_MANIFEST);
+	}
+#ifdef MUTANT_failed_is_unnamed
+	renamed = r == 0;
+#endif
+	if (named)
+		*named = renamed;
 	return r;
-}
-
-bool install_pending(struct store *db)
-{
-	struct slot s;
-
-	return living_read(&db->state, STATE_GENERATION_OFF, &s, NULL) < 0 ||
-	       s.v[GENERATION_INSTALLING];
 }

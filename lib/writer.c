@@ -57,6 +57,7 @@ struct rotation {
 	bool heal;
 	const struct table_meta *tables;
 	size_t n;
+	bool named; /* the manifest names what was made: it must stay */
 };
 
 static int rotate_edit(struct manifest *m, void *ctx, struct store_error *err)
@@ -94,8 +95,8 @@ static int install_rotation(struct store *db, struct rotation *x,
 	if (r < 0)
 		return r;
 	x->now_ms = os.now_ms();
-	r = install(db, rotate_edit, x, err);
-	if (r != 0 && !install_pending(db))
+	r = install(db, rotate_edit, x, &x->named, err);
+	if (!x->named)
 		unmake_log(db, x->new);
 	lock_unclaim(&db->lock, x->new);
 	return r;
@@ -172,7 +173,7 @@ static int heal_log(struct store *db, struct generation *g, struct memtable *m,
 		if (r > 0)
 			r = store_fail(err, STORE_EBUG,
 				       "healing: an older log is left");
-		flush_discard(db, tables, x.n, r != 0 && !install_pending(db));
+		flush_discard(db, tables, x.n, !x.named);
 	}
 	memtable_close(copy);
 	return r;
