@@ -192,7 +192,8 @@ static int commit(struct store *db, struct commit *c, struct store_error *err)
 
 /*
  * W8 and W9.  A log that somebody else's failed sync poisoned is healed by
- * entering as a writer; what it held is then in a durable table.
+ * entering as a writer, unless another was faster.  What it held is then in a
+ * durable table, as far as it could be read; the sync cell tells how far.
  */
 static int settle(struct store *db, struct memtable *m, uint64_t upto,
 		  struct store_error *err)
@@ -206,7 +207,14 @@ static int settle(struct store *db, struct memtable *m, uint64_t upto,
 	if (r < 0)
 		return r;
 	writer_leave(db, g);
-	return 0;
+	r = sync_covers(m, upto, err);
+	if (r == 0)
+		r = store_fail(
+			err, STORE_EIO,
+			"%s/%s: a sync failed: what was written last may "
+			"be lost",
+			db->dir.path, m->log.name);
+	return r < 0 ? r : 0;
 }
 
 /* Whoever filled the memtable brings it into a table, all being safe. */

@@ -218,7 +218,7 @@ STORE_API void store_batch_free(struct store_batch *b);
  * Commit a batch; an empty one does nothing.  The batch is left as it was.
  *   STORE_EINVAL   larger than the write buffer allows (formats/wal.md)
  *   STORE_ENOSPACE nothing was written
- *   STORE_EIO      the sync failed: the batch is in doubt
+ *   STORE_EIO      a sync that was to cover it failed: the batch is in doubt
  *   STORE_EACCESS  the handle was not opened with STORE_WRITE
  * A memtable that is full is flushed by the writer that filled it, after its
  * own write is safe; if that fails, the write still succeeds and

@@ -83,6 +83,74 @@ full_disk() {
   lsm-verify -q
 }
 
+# Two writers share a sync that fails: A leads it (its status goes to a.status),
+# B waits for it as process $b.
+shared_sync_fails() {
+  lsm-put before 1
+  { status=0
+    inject fdatasync:error=EIO:delay_enter=1000000 lsm-put A doubt 2> a.message || status=$?
+    echo "$status" > a.status; } 3>&- &
+  a=$!
+  eventually lsm-get A > /dev/null
+  lsm-put B waiting 2> b.message 3>&- & b=$!
+  eventually lsm-get B > /dev/null
+}
+
+# The last byte of the log, which is of B's batch, as a disk may lose it.
+lose_b() {
+  local log=data/000001.wal
+  printf '\377' |
+    dd of=$log bs=1 seek=$(($(stat -c %s $log) - 1)) conv=notrunc status=none
+}
+
+@test "faults: who waited for a failed sync heals the log, and is acknowledged" {
+  needs_strace
+  shared_sync_fails
+  wait $b
+  wait $a
+  [ "$(cat a.status)" -eq 74 ]
+  [ "$(lsm-scan)" = $'A\tdoubt\nB\twaiting\nbefore\t1' ]
+  lsm-verify -q
+}
+
+@test "faults: a write that a failed sync lost is status 74 for the waiter who finds out" {
+  needs_strace
+  shared_sync_fails
+  lose_b
+  status=0
+  wait $b || status=$?
+  [ "$status" -eq 74 ]
+  wait $a
+  [ "$(cat a.status)" -eq 74 ]
+  grep -q '^lsm-put: .*000001.wal: .*may be lost' b.message
+  run -1 lsm-get B
+  [ "$(lsm-get A)" = doubt ]
+  lsm-verify -q
+}
+
+@test "faults: a waiter whose log another has healed is told how far" {
+  needs_strace
+  local lost
+  for lost in no yes; do
+    rm -rf data
+    shared_sync_fails
+    kill -STOP $b
+    wait $a
+    [ $lost = no ] || lose_b
+    lsm-put C heals
+    kill -CONT $b
+    status=0
+    wait $b || status=$?
+    [ $lost = no ] || [ "$status" -eq 74 ]
+    [ $lost = yes ] || [ "$status" -eq 0 ]
+    status=0
+    lsm-get B > /dev/null || status=$?
+    [ $lost = no ] || [ "$status" -eq 1 ]
+    [ $lost = yes ] || [ "$status" -eq 0 ]
+    lsm-verify -q
+  done
+}
+
 @test "faults: a failed fsync of a table leaves the log in place, and a later flush works" {
   needs_strace
   lsm-put k v
