@@ -249,8 +249,12 @@ int store_write(struct store *db, const struct store_batch *b,
 				  (unsigned long long)store_batch_limit(db));
 	began = os.monotonic_us();
 	r = commit(db, &c, err);
-	if (r == 0 && sync == STORE_SYNC)
+	if (r == 0 && sync == STORE_SYNC) {
+		/* It is visible, and stays: too late to say "try again". */
+		lock_patient(true);
 		r = settle(db, c.m, c.upto, err);
+		lock_patient(false);
+	}
 	took = os.monotonic_us() - began;
 	if (r == 0 && c.rotated)
 		clean_up(db);

@@ -10,6 +10,8 @@ static const char *const role_names[] = { "WRITE", "MANIFEST", "SYNC", "ALIVE",
 
 /* Which roles this thread holds, to assert the order. */
 static _Thread_local unsigned held;
+/* No deadline holds for this thread now. */
+static _Thread_local bool patient;
 /* The signal mask to go back to when the last of WRITE, MANIFEST is let go. */
 static _Thread_local sigset_t unblocked;
 
@@ -119,17 +121,29 @@ static int busy(struct lock *l, enum lock_role role, struct store_error *err)
 			  *who ? " by " : "", who);
 }
 
+void lock_patient(bool on)
+{
+	patient = on;
+}
+
+/* 0: wait for ever; below 0: not at all. */
+static int64_t timeout_of(const struct lock *l)
+{
+	return patient ? 0 : l->timeout_ms;
+}
+
 /* fcntl on a range: 1 got, 0 busy (or not in time), or an error. */
 static int set_range(struct lock *l, struct flock fl, bool wait,
 		     struct store_error *err)
 {
+	int64_t timeout = timeout_of(l);
 	uint64_t deadline = 0;
 	int e;
 
-	if (l->timeout_ms < 0)
+	if (timeout < 0)
 		wait = false;
-	if (wait && l->timeout_ms > 0)
-		deadline = os.monotonic_ms() + (uint64_t)l->timeout_ms;
+	if (wait && timeout > 0)
+		deadline = os.monotonic_ms() + (uint64_t)timeout;
 	while (os.lock(l->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &fl) < 0) {
 		e = errno;
 		if (e == EAGAIN || e == EACCES)
@@ -146,15 +160,16 @@ static int set_range(struct lock *l, struct flock fl, bool wait,
 
 static int take_mutex(struct lock *l, enum lock_role role, bool wait)
 {
+	int64_t timeout = timeout_of(l);
 	struct timespec t;
 
-	if (!wait || l->timeout_ms < 0)
+	if (!wait || timeout < 0)
 		return pthread_mutex_trylock(&l->role[role]) == 0;
-	if (l->timeout_ms == 0)
+	if (timeout == 0)
 		return pthread_mutex_lock(&l->role[role]) == 0;
 	clock_gettime(CLOCK_REALTIME, &t);
-	t.tv_sec += l->timeout_ms / 1000;
-	t.tv_nsec += l->timeout_ms % 1000 * 1000000;
+	t.tv_sec += timeout / 1000;
+	t.tv_nsec += timeout % 1000 * 1000000;
 	if (t.tv_nsec >= 1000000000) {
 		t.tv_sec++;
 		t.tv_nsec -= 1000000000;

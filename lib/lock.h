@@ -93,6 +93,13 @@ int lock_try(struct lock *l, enum lock_role role, struct store_error *err);
 void lock_release(struct lock *l, enum lock_role role);
 
 /*
+ * From here to lock_patient(false) this thread waits for locks as long as it
+ * takes, whatever the handle's timeout: "busy" would be untrue of what it has
+ * already published.
+ */
+void lock_patient(bool on);
+
+/*
  * A leader's turn, counted by syncs: taken before SYNC (1 got, 0 busy) and
  * given back after it.  Those who wait for a sync to end wait for its turn,
  * and not for SYNC, which the next leader may hold by the time they wake.

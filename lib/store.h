@@ -89,7 +89,8 @@ struct store_config {
 	/*
 	 * How long to wait for a lock: 0 for ever, STORE_NO_WAIT not at all,
 	 * else milliseconds, after which STORE_EBUSY.  A wait is judged when
-	 * a signal interrupts it: the caller arms an interval timer.
+	 * a signal interrupts it: the caller arms an interval timer.  A write
+	 * that is made, and waits for its sync only, is not given up.
 	 */
 	int64_t timeout_ms;
 	size_t cache_bytes;  /* 0: the store's option */

@@ -151,6 +151,23 @@ lose_b() {
   done
 }
 
+# lsm-put with option $1 beside a sync of another that takes a second.
+beside_a_slow_sync() {
+  rm -rf data
+  lsm-put before 1
+  inject fdatasync:delay_enter=1000000 lsm-put slow 1 3>&- & a=$!
+  eventually lsm-get slow > /dev/null
+  lsm-put "$1" k new
+  [ "$(lsm-get k)" = new ]
+  wait $a
+}
+
+@test "faults: --no-wait and --timeout do not give up what is written for a slow sync" {
+  needs_strace
+  beside_a_slow_sync --no-wait
+  beside_a_slow_sync --timeout=0.1
+}
+
 @test "faults: a failed fsync of a table leaves the log in place, and a later flush works" {
   needs_strace
   lsm-put k v
