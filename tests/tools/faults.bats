@@ -191,6 +191,45 @@ beside_a_slow_sync() {
   lsm-verify -q
 }
 
+# Command with ever more descriptors, until it succeeds: until then 71.
+until_enough() {
+  local n status
+  for n in {4..20}; do
+    rm -rf data
+    cp -a original data
+    status=0
+    ( ulimit -n "$n"; exec "$@" ) > /dev/null 2> message 3>&- || status=$?
+    [ "$status" -ne 0 ] || break
+    [ "$status" -eq 71 ] && [ "$(wc -l < message)" -eq 1 ] ||
+      { echo "$* with $n: status $status: $(cat message)"; return 1; }
+  done
+  [ "$status" -eq 0 ] && [ "$n" -gt 5 ] || { echo "$*: $n: $status"; return 1; }
+  lsm-verify -q && [ "$(lsm-scan --count)" -ge 3 ]
+}
+
+@test "faults: every tool is out of descriptors with status 71, or has enough" {
+  local i
+  lsm-init level0_runs=2 maintenance=cron
+  for i in 1 2 3; do
+    lsm-put "k$i" v
+    lsm-flush
+  done
+  lsm-put k4 v
+  mv data original
+  until_enough lsm-put k v
+  until_enough lsm-get k1
+  until_enough lsm-del k4
+  until_enough lsm-scan
+  until_enough lsm-flush
+  until_enough lsm-compact
+  until_enough lsm-compact --all
+  until_enough lsm-compact --plan
+  until_enough lsm-dump
+  until_enough lsm-stat
+  until_enough lsm-verify -q
+  until_enough lsm-config block_bytes=8K
+}
+
 @test "faults: a read-only mount can be read, and a write to it is status 77" {
   needs_root
   lsm-put a 1
