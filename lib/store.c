@@ -105,10 +105,13 @@ static int open_dir(struct store *db, const char *path,
 	bool create = config->flags & STORE_CREATE;
 	int r = dir_open(&db->dir, path, &e);
 
-	if (r == STORE_ENOSTORE && create)
-		r = create_dir(&db->dir, path, err);
-	else if (r < 0 && err)
+	if (r == STORE_ENOSTORE && create) {
+		r = create_judge(config, err);
+		if (r == 0)
+			r = create_dir(&db->dir, path, err);
+	} else if (r < 0 && err) {
 		*err = e;
+	}
 	if (r < 0)
 		return r;
 	r = open_lock(db, false, config->timeout_ms, err);
@@ -119,6 +122,8 @@ static int open_dir(struct store *db, const char *path,
 		if (!create)
 			return no_store(path, err);
 		r = create_check(&db->dir, err);
+		if (r == 0)
+			r = create_judge(config, err);
 		if (r < 0)
 			return r;
 	}
