@@ -78,8 +78,7 @@ static int make_image(struct store *db, struct generation *g,
 	struct buf image = BUF_INIT;
 	int r;
 
-	r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES, &text,
-			 err);
+	r = install_text(db, &text, err);
 	if (r == 0)
 		r = manifest_parse(&m, buf_slice(&text), db->dir.path,
 				   NAME_MANIFEST, err);

@@ -63,11 +63,25 @@ static int write_text(struct store *db, struct slice text, bool *renamed,
 	return dir_sync(&db->dir, err);
 }
 
+int install_text(struct store *db, struct buf *text, struct store_error *err)
+{
+	struct store_error e = STORE_ERROR_INIT;
+	int r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES, text,
+			     &e);
+
+	if (r == STORE_EGONE)
+		return store_corrupt(err, db->dir.path, NAME_MANIFEST,
+				     STORE_NO_OFFSET,
+				     "is missing: lsm-repair rebuilds it");
+	if (r < 0 && err && err->code == 0)
+		*err = e;
+	return r;
+}
+
 static int read_text(struct store *db, struct buf *text, struct manifest *m,
 		     struct store_error *err)
 {
-	int r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES, text,
-			     err);
+	int r = install_text(db, text, err);
 
 	if (r == 0)
 		r = manifest_parse(m, buf_slice(text), db->dir.path,
@@ -188,8 +202,7 @@ int install_manifest(struct store *db, struct manifest *m,
 	if (r < 0)
 		return r;
 	if (!s.v[GENERATION_INSTALLING]) {
-		r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES,
-				 &text, err);
+		r = install_text(db, &text, err);
 		checksum = manifest_checksum(buf_slice(&text));
 		if (r == 0 && checksum == s.v[GENERATION_CHECKSUM])
 			r = manifest_parse(m, buf_slice(&text), db->dir.path,

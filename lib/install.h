@@ -34,6 +34,12 @@ int install(struct store *db, install_edit *edit, void *ctx, bool *named,
 	    struct store_error *err);
 
 /*
+ * The text of MANIFEST.json.  STORE_ECORRUPT when there is none: who has come
+ * so far is in a store.
+ */
+int install_text(struct store *db, struct buf *text, struct store_error *err);
+
+/*
  * If an install broke off, finish it (I4).  Takes and gives back MANIFEST;
  * the caller may hold WRITE.
  */

@@ -181,6 +181,13 @@ static int enter(struct store *db, const char *path,
 		if (r == 0)
 			r = generation_current(db, &g, &e);
 	}
+	/* Whatever else was found wrong first. */
+	if (r < 0 && !has_manifest(db)) {
+		e = STORE_ERROR_INIT;
+		r = create_check(&db->dir, &e);
+		if (r == 0)
+			return no_store(path, err);
+	}
 	if (r < 0) {
 		if (err && err->code == 0)
 			*err = e;
