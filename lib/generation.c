@@ -4,7 +4,6 @@
 #include "lib/trust.h"
 
 #include <errno.h>
-#include <sched.h>
 
 /* Address space, not memory: a map covers what the file may grow to. */
 #define LOG_MAP (UINT64_C(1) << 32)
@@ -336,7 +335,7 @@ int generation_current(struct store *db, struct generation **out,
 			if (tries < 2 || s.v[GENERATION_NUMBER] != before) {
 				before = s.v[GENERATION_NUMBER];
 				if (tries < LOAD_TRIES) {
-					sched_yield();
+					os.yield();
 					continue;
 				}
 			}

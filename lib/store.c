@@ -32,7 +32,7 @@ static void read_hint(void *ctx, enum lock_role role, char *text, size_t n)
 
 void hint_write(struct store *db, enum lock_role role)
 {
-	struct hint h = { .pid = (uint64_t)getpid() };
+	struct hint h = { .pid = (uint64_t)os.getpid() };
 
 	memcpy(h.tool, db->tool, sizeof(h.tool));
 	hint_seal(&h);

@@ -3,7 +3,6 @@
 #include "lib/rebuild.h"
 
 #include <errno.h>
-#include <sched.h>
 
 /* Is `t` sound, and of this very file, store and log? */
 static bool is_own(const struct store *db, const struct token *t,
@@ -253,7 +252,7 @@ int trust_enter(struct store *db, bool distrust, struct store_error *err)
 			r = STORE_EACCESS;
 		if (r != 0)
 			break;
-		sched_yield();
+		os.yield();
 	}
 	if (r == 1) {
 		db->alive = true;
