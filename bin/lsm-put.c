@@ -156,18 +156,19 @@ static int put_operands(struct put *p, struct store_error *err)
 	} else {
 		text = tool_bytes(&p->t, p->t.argv[1]);
 	}
-	if (r < 0 || (r = store_batch_put(&p->batch, key, text, err)) < 0 ||
-	    (r = tool_open(&p->t, &p->db,
-			   STORE_WRITE | STORE_CREATE | STORE_ONE_SHOT, err)) <
-		    0)
-		goto out;
+	if (r >= 0)
+		r = store_batch_put(&p->batch, key, text, err);
+	/* It may be 1 GiB; the batch has it now, and the write copies that. */
+	buf_free(&value);
+	if (r < 0 || (r = tool_open(&p->t, &p->db,
+				    STORE_WRITE | STORE_CREATE | STORE_ONE_SHOT,
+				    err)) < 0)
+		return r;
 	r = store_write(p->db, &p->batch, p->sync, err);
 	if (r >= 0) {
 		tool_warn(&p->t, p->db);
 		maintain_once(&p->t, p->db);
 	}
-out:
-	buf_free(&value);
 	return r;
 }
 

@@ -91,7 +91,7 @@ enum {
 	COMMIT_CHAIN = 4, /* checksum of the last batch; the salt at first */
 	COMMIT_BATCHES = 5,
 
-	SYNC_LENGTH = 0,   /* the log is durable up to here */
+	SYNC_LENGTH = 0,   /* durable up to here; healed: in a table */
 	SYNC_SYNCING = 1,  /* a leader is syncing up to here; 0: none */
 	SYNC_POISONED = 2, /* 1: a sync failed or its end is not known */
 	SYNC_TOOK_US = 3,  /* how long the last sync took */

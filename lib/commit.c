@@ -192,7 +192,8 @@ static int commit(struct store *db, struct commit *c, struct store_error *err)
 
 /*
  * W8 and W9.  A log that somebody else's failed sync poisoned is healed by
- * entering as a writer; what it held is then in a durable table.
+ * entering as a writer, unless another was faster.  What it held is then in a
+ * durable table, as far as it could be read; the sync cell tells how far.
  */
 static int settle(struct store *db, struct memtable *m, uint64_t upto,
 		  struct store_error *err)
@@ -206,7 +207,14 @@ static int settle(struct store *db, struct memtable *m, uint64_t upto,
 	if (r < 0)
 		return r;
 	writer_leave(db, g);
-	return 0;
+	r = sync_covers(m, upto, err);
+	if (r == 0)
+		r = store_fail(
+			err, STORE_EIO,
+			"%s/%s: a sync failed: what was written last may "
+			"be lost",
+			db->dir.path, m->log.name);
+	return r < 0 ? r : 0;
 }
 
 /* Whoever filled the memtable brings it into a table, all being safe. */
@@ -241,8 +249,12 @@ int store_write(struct store *db, const struct store_batch *b,
 				  (unsigned long long)store_batch_limit(db));
 	began = os.monotonic_us();
 	r = commit(db, &c, err);
-	if (r == 0 && sync == STORE_SYNC)
+	if (r == 0 && sync == STORE_SYNC) {
+		/* It is visible, and stays: too late to say "try again". */
+		lock_patient(true);
 		r = settle(db, c.m, c.upto, err);
+		lock_patient(false);
+	}
 	took = os.monotonic_us() - began;
 	if (r == 0 && c.rotated)
 		clean_up(db);

@@ -150,7 +150,7 @@ int store_configure(struct store *db, const struct store_change *change,
 				  "%s: a change needs a store opened for "
 				  "writing",
 				  db->dir.path);
-	r = install(db, configure_edit, &copy, err);
+	r = install(db, configure_edit, &copy, NULL, err);
 	return r < 0 ? r : 0;
 }
 

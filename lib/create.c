@@ -100,8 +100,9 @@ int create_check(const struct dir *d, struct store_error *err)
 	return 0;
 }
 
-static int fill(struct manifest *m, const struct store_config *config,
-		struct store_error *err)
+/* The options and the strategy that `config` asks for. */
+static int configure(struct manifest *m, const struct store_config *config,
+		     struct store_error *err)
 {
 	const struct store_change change = {
 		.strategy =
@@ -113,14 +114,29 @@ static int fill(struct manifest *m, const struct store_config *config,
 	};
 	int r;
 
+	options_default(&m->options);
+	r = configure_apply(m, &change, err);
+	return r < 0 ? r : 0;
+}
+
+int create_judge(const struct store_config *config, struct store_error *err)
+{
+	struct manifest m = MANIFEST_INIT;
+	int r = configure(&m, config, err);
+
+	manifest_release(&m);
+	return r;
+}
+
+static int fill(struct manifest *m, const struct store_config *config,
+		struct store_error *err)
+{
 	if (os.random(m->uuid, sizeof(m->uuid)) < 0)
 		return store_fail_errno(err, NULL, "getrandom", "uuid", errno);
 	m->generation = 1;
 	m->next_number = 1;
 	m->created_ms = os.now_ms();
-	options_default(&m->options);
-	r = configure_apply(m, &change, err);
-	return r < 0 ? r : 0;
+	return configure(m, config, err);
 }
 
 /* Under WRITE and MANIFEST. */

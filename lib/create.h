@@ -6,6 +6,9 @@
 
 #include "lib/engine.h"
 
+/* Before anything is made: STORE_ECONFIG, wrong options or names. */
+int create_judge(const struct store_config *config, struct store_error *err);
+
 /* N1: make the directory and open it, its name durable in its parent. */
 int create_dir(struct dir *d, const char *path, struct store_error *err);
 

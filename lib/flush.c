@@ -149,6 +149,7 @@ static int flush_claimed(struct store *db, struct generation *g,
 	struct flush f = { .log = m->number };
 	struct table_meta *tables = NULL;
 	struct root at;
+	bool named;
 	int r;
 
 	r = memtable_root(m, &at, err);
@@ -158,8 +159,8 @@ static int flush_claimed(struct store *db, struct generation *g,
 	if (r < 0)
 		return r;
 	f.tables = tables;
-	r = install(db, flush_edit, &f, err);
-	flush_discard(db, tables, f.n, r != 0 && !install_pending(db));
+	r = install(db, flush_edit, &f, &named, err);
+	flush_discard(db, tables, f.n, !named);
 	return r < 0 ? r : r == 0;
 }
 

@@ -5,7 +5,6 @@
 #include "lib/trust.h"
 
 #include <errno.h>
-#include <sched.h>
 
 /* Address space, not memory: a map covers what the file may grow to. */
 #define LOG_MAP (UINT64_C(1) << 32)
@@ -79,8 +78,7 @@ static int make_image(struct store *db, struct generation *g,
 	struct buf image = BUF_INIT;
 	int r;
 
-	r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES, &text,
-			 err);
+	r = install_text(db, &text, err);
 	if (r == 0)
 		r = manifest_parse(&m, buf_slice(&text), db->dir.path,
 				   NAME_MANIFEST, err);
@@ -340,7 +338,7 @@ int generation_current(struct store *db, struct generation **out,
 			if (tries < 2 || s.v[GENERATION_NUMBER] != before) {
 				before = s.v[GENERATION_NUMBER];
 				if (tries < LOAD_TRIES) {
-					sched_yield();
+					os.yield();
 					continue;
 				}
 			}

@@ -4,7 +4,6 @@
 #include "lib/trust.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 
 /* An install takes some fsyncs; one that takes longer is not waited for. */
@@ -201,7 +200,7 @@ int inspection_read(struct inspection *in, struct store_error *err)
 	} else {
 		while ((r = look(in, &text, os.monotonic_ms() > deadline,
 				 err)) == 0)
-			sched_yield();
+			os.yield();
 		if (r == 1)
 			r = parse(in, &text, err);
 	}

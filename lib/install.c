@@ -63,11 +63,25 @@ static int write_text(struct store *db, struct slice text, bool *renamed,
 	return dir_sync(&db->dir, err);
 }
 
+int install_text(struct store *db, struct buf *text, struct store_error *err)
+{
+	struct store_error e = STORE_ERROR_INIT;
+	int r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES, text,
+			     &e);
+
+	if (r == STORE_EGONE)
+		return store_corrupt(err, db->dir.path, NAME_MANIFEST,
+				     STORE_NO_OFFSET,
+				     "is missing: lsm-repair rebuilds it");
+	if (r < 0 && err && err->code == 0)
+		*err = e;
+	return r;
+}
+
 static int read_text(struct store *db, struct buf *text, struct manifest *m,
 		     struct store_error *err)
 {
-	int r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES, text,
-			     err);
+	int r = install_text(db, text, err);
 
 	if (r == 0)
 		r = manifest_parse(m, buf_slice(text), db->dir.path,
@@ -198,8 +212,7 @@ int install_manifest(struct store *db, struct manifest *m,
 	if (r < 0)
 		return r;
 	if (!s.v[GENERATION_INSTALLING]) {
-		r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES,
-				 &text, err);
+		r = install_text(db, &text, err);
 		checksum = manifest_checksum(buf_slice(&text));
 		if (r == 0 && checksum == s.v[GENERATION_CHECKSUM])
 			r = manifest_parse(m, buf_slice(&text), db->dir.path,
@@ -297,12 +310,11 @@ static void unlink_dropped(struct store *db, const struct manifest *m)
 
 /* I2 to I4, under MANIFEST. */
 static int install_locked(struct store *db, install_edit *edit, void *ctx,
-			  struct store_error *err)
+			  bool *renamed, struct store_error *err)
 {
 	struct manifest m = MANIFEST_INIT;
 	struct buf text = BUF_INIT;
 	uint64_t checksum;
-	bool renamed = false;
 	struct slot s;
 	int r;
 
@@ -337,10 +349,10 @@ static int install_locked(struct store *db, install_edit *edit, void *ctx,
 	unlink_dropped(db, &m);
 #endif
 	if (r == 0)
-		r = write_text(db, buf_slice(&text), &renamed, err); /* I4 */
+		r = write_text(db, buf_slice(&text), renamed, err); /* I4 */
 	if (r == 0) {
 		r = publish(db, &s, m.generation, checksum, err);
-	} else if (!renamed) {
+	} else if (!*renamed) {
 		/* The old manifest stands: take the mark away again. */
 		s.v[GENERATION_INSTALLING] = 0;
 		living_publish(&db->state, STATE_GENERATION_OFF, &s, NULL);
@@ -351,23 +363,21 @@ out:
 	return r;
 }
 
-int install(struct store *db, install_edit *edit, void *ctx,
+int install(struct store *db, install_edit *edit, void *ctx, bool *named,
 	    struct store_error *err)
 {
+	bool renamed = false;
 	int r = lock_acquire(&db->lock, ROLE_MANIFEST, err);
 
-	if (r < 0)
-		return r;
-	hint_write(db, ROLE_MANIFEST);
-	r = install_locked(db, edit, ctx, err);
-	lock_release(&db->lock, ROLE_MANIFEST);
+	if (r == 0) {
+		hint_write(db, ROLE_MANIFEST);
+		r = install_locked(db, edit, ctx, &renamed, err);
+		lock_release(&db->lock, ROLE_MANIFEST);
+	}
+#ifdef MUTANT_failed_is_unnamed
+	renamed = r == 0;
+#endif
+	if (named)
+		*named = renamed;
 	return r;
-}
-
-bool install_pending(struct store *db)
-{
-	struct slot s;
-
-	return living_read(&db->state, STATE_GENERATION_OFF, &s, NULL) < 0 ||
-	       s.v[GENERATION_INSTALLING];
 }

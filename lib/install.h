@@ -25,15 +25,19 @@ typedef int install_edit(struct manifest *m, void *ctx,
  * names, the directory is not.
  *   STORE_EIO  after the rename the directory could not be synced: nothing is
  *              published, and the next one to need the truth finishes it
+ * *named (may be NULL) tells, whatever is returned, whether MANIFEST.json was
+ * replaced by the one with the edit: then the files the edit adds must stay,
+ * else they are the caller's to unlink.  STATE, asked afterwards, could not
+ * tell: another process may have finished the install by then.
  */
-int install(struct store *db, install_edit *edit, void *ctx,
+int install(struct store *db, install_edit *edit, void *ctx, bool *named,
 	    struct store_error *err);
 
 /*
- * After install() failed: may somebody still finish it?  Then the files that
- * its edit names must stay.
+ * The text of MANIFEST.json.  STORE_ECORRUPT when there is none: who has come
+ * so far is in a store.
  */
-bool install_pending(struct store *db);
+int install_text(struct store *db, struct buf *text, struct store_error *err);
 
 /*
  * If an install broke off, finish it (I4).  Takes and gives back MANIFEST;

@@ -1,7 +1,6 @@
 #include "lib/living.h"
 
 #include <errno.h>
-#include <sched.h>
 
 /* A writer needs microseconds between two bytes; a damaged cell for ever. */
 #define READ_TRIES 10000
@@ -46,7 +45,7 @@ int living_read(struct living *l, uint32_t off, struct slot *s,
 		if (cell_read(raw, off, s))
 			return 0;
 		if (i > 10)
-			sched_yield();
+			os.yield();
 	}
 	return store_corrupt(err, l->view.dir->path, l->view.name, off,
 			     "neither slot of the cell checks");

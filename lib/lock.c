@@ -3,13 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 static const char *const role_names[] = { "WRITE", "MANIFEST", "SYNC", "ALIVE",
 					  "NUMBER" };
 
 /* Which roles this thread holds, to assert the order. */
 static _Thread_local unsigned held;
+/* No deadline holds for this thread now. */
+static _Thread_local bool patient;
 /* The signal mask to go back to when the last of WRITE, MANIFEST is let go. */
 static _Thread_local sigset_t unblocked;
 
@@ -80,7 +81,9 @@ int lock_open(struct lock *l, const struct dir *dir, bool write, bool create,
 	}
 	l->inode = st.st_ino;
 	for (int i = 0; i < ROLES; i++)
-		pthread_mutex_init(&l->role[i], NULL);
+		os_cond_init(&l->given[i]);
+	os_cond_init(&l->unclaimed);
+	pthread_mutex_init(&l->gate, NULL);
 	pthread_mutex_init(&l->table, NULL);
 	pthread_once(&fork_once, watch_forks);
 	pthread_mutex_lock(&all_mutex);
@@ -100,7 +103,9 @@ void lock_close(struct lock *l)
 		}
 	pthread_mutex_unlock(&all_mutex);
 	for (int i = 0; i < ROLES; i++)
-		pthread_mutex_destroy(&l->role[i]);
+		pthread_cond_destroy(&l->given[i]);
+	pthread_cond_destroy(&l->unclaimed);
+	pthread_mutex_destroy(&l->gate);
 	pthread_mutex_destroy(&l->table);
 	os_close(l->fd);
 	os_close(l->probe);
@@ -119,17 +124,29 @@ static int busy(struct lock *l, enum lock_role role, struct store_error *err)
 			  *who ? " by " : "", who);
 }
 
+void lock_patient(bool on)
+{
+	patient = on;
+}
+
+/* 0: wait for ever; below 0: not at all. */
+static int64_t timeout_of(const struct lock *l)
+{
+	return patient ? 0 : l->timeout_ms;
+}
+
 /* fcntl on a range: 1 got, 0 busy (or not in time), or an error. */
 static int set_range(struct lock *l, struct flock fl, bool wait,
 		     struct store_error *err)
 {
+	int64_t timeout = timeout_of(l);
 	uint64_t deadline = 0;
 	int e;
 
-	if (l->timeout_ms < 0)
+	if (timeout < 0)
 		wait = false;
-	if (wait && l->timeout_ms > 0)
-		deadline = os.monotonic_ms() + (uint64_t)l->timeout_ms;
+	if (wait && timeout > 0)
+		deadline = os.monotonic_ms() + (uint64_t)timeout;
 	while (os.lock(l->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &fl) < 0) {
 		e = errno;
 		if (e == EAGAIN || e == EACCES)
@@ -144,22 +161,43 @@ static int set_range(struct lock *l, struct flock fl, bool wait,
 	return 1;
 }
 
-static int take_mutex(struct lock *l, enum lock_role role, bool wait)
+/*
+ * Wait once for what another thread of this handle will give back: false when
+ * `until`, has passed.
+ */
+static bool wait_for(pthread_cond_t *c, pthread_mutex_t *m, int64_t timeout,
+		     const struct timespec *until)
 {
-	struct timespec t;
+	if (timeout == 0)
+		return pthread_cond_wait(c, m) == 0;
+	return timeout > 0 && pthread_cond_timedwait(c, m, until) == 0;
+}
 
-	if (!wait || l->timeout_ms < 0)
-		return pthread_mutex_trylock(&l->role[role]) == 0;
-	if (l->timeout_ms == 0)
-		return pthread_mutex_lock(&l->role[role]) == 0;
-	clock_gettime(CLOCK_REALTIME, &t);
-	t.tv_sec += l->timeout_ms / 1000;
-	t.tv_nsec += l->timeout_ms % 1000 * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return pthread_mutex_timedlock(&l->role[role], &t) == 0;
+/* A role among the threads of this handle: 1 got, 0 busy. */
+static int take_gate(struct lock *l, enum lock_role role, bool wait)
+{
+	int64_t timeout = wait ? timeout_of(l) : -1;
+	struct timespec until = { 0, 0 };
+	int r;
+
+	if (timeout > 0)
+		until = os_deadline(timeout);
+	pthread_mutex_lock(&l->gate);
+	while (l->taken[role] &&
+	       wait_for(&l->given[role], &l->gate, timeout, &until))
+		;
+	r = !l->taken[role];
+	l->taken[role] = true;
+	pthread_mutex_unlock(&l->gate);
+	return r;
+}
+
+static void give_gate(struct lock *l, enum lock_role role)
+{
+	pthread_mutex_lock(&l->gate);
+	l->taken[role] = false;
+	pthread_cond_signal(&l->given[role]);
+	pthread_mutex_unlock(&l->gate);
 }
 
 static void assert_order(enum lock_role role)
@@ -211,7 +249,7 @@ static int acquire(struct lock *l, enum lock_role role, bool wait,
 		return store_fail(err, STORE_EACCESS,
 				  "%s: the store was opened for reading only",
 				  l->dir->path);
-	if (!take_mutex(l, role, wait))
+	if (!take_gate(l, role, wait))
 		return 0;
 	if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
 		block_stops();
@@ -219,7 +257,7 @@ static int acquire(struct lock *l, enum lock_role role, bool wait,
 	if (r <= 0) {
 		if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
 			os.procmask(SIG_SETMASK, &unblocked, NULL);
-		pthread_mutex_unlock(&l->role[role]);
+		give_gate(l, role);
 		return r;
 	}
 	held |= BIT(role);
@@ -253,7 +291,7 @@ void lock_release(struct lock *l, enum lock_role role)
 	held &= ~BIT(role);
 	if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
 		os.procmask(SIG_SETMASK, &unblocked, NULL);
-	pthread_mutex_unlock(&l->role[role]);
+	give_gate(l, role);
 }
 
 int lock_turn_try(struct lock *l, uint64_t turn, struct store_error *err)
@@ -369,31 +407,44 @@ void lock_unclaim(struct lock *l, uint64_t number)
 	if (i < l->n_claims) {
 		os.lock(l->fd, F_OFD_SETLK, &fl);
 		l->claims[i] = l->claims[--l->n_claims];
+		pthread_cond_broadcast(&l->unclaimed);
 	}
 	pthread_mutex_unlock(&l->table);
+}
+
+/* While a thread of ours has it, as the kernel would let us through. */
+static int wait_for_thread(struct lock *l, uint64_t number)
+{
+	int64_t timeout = timeout_of(l);
+	struct timespec until = { 0, 0 };
+	int r;
+
+	if (timeout > 0)
+		until = os_deadline(timeout);
+	pthread_mutex_lock(&l->table);
+	while (claim_find(l, number) < l->n_claims &&
+	       wait_for(&l->unclaimed, &l->table, timeout, &until))
+		;
+	r = claim_find(l, number) == l->n_claims;
+	pthread_mutex_unlock(&l->table);
+	return r;
 }
 
 int lock_claim_wait(struct lock *l, uint64_t number, struct store_error *err)
 {
 	struct flock un = range(F_UNLCK, LOCK_CLAIM + number, 1);
-	struct timespec pause = { 0, 1000000 };
 	int r;
 
 	assert(held == 0);
-	pthread_mutex_lock(&l->table);
-	r = claim_find(l, number) < l->n_claims;
-	pthread_mutex_unlock(&l->table);
-	if (r) {
-		/* A thread of ours has it; the kernel would let us through. */
-		nanosleep(&pause, NULL);
-		return 0;
-	}
+	r = wait_for_thread(l, number);
 	/*
 	 * A shared lock, so that it cannot be mistaken for a claim of ours by
 	 * a thread that claims meanwhile: its exclusive lock converts the
 	 * range, and we then leave it alone.
 	 */
-	r = set_range(l, range(F_RDLCK, LOCK_CLAIM + number, 1), true, err);
+	if (r == 1)
+		r = set_range(l, range(F_RDLCK, LOCK_CLAIM + number, 1), true,
+			      err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&l->table);

@@ -3,9 +3,9 @@
  *
  * They are open-file-description locks, which the kernel drops when their
  * holder dies; so there is no stale lock, no pid to guess and nothing to
- * clean.  They do not exclude within one description, so each role has a
- * mutex beside its byte for the threads of a handle, and a handle keeps a
- * table of its claims and pins.
+ * clean.  They do not exclude within one description, so each role has a gate
+ * before its byte for the threads of a handle, and a handle keeps a table of
+ * its claims and pins.
  *
  *	byte            role
  *	0 WRITE         append to the active log and publish; rotate
@@ -62,8 +62,12 @@ struct lock {
 	int64_t timeout_ms;
 	lock_hint_fn *hint;
 	void *hint_ctx;
-	pthread_mutex_t role[ROLES];
-	pthread_mutex_t table; /* guards what follows */
+	/* which roles a thread of this handle has, or is about to get */
+	pthread_mutex_t gate;
+	bool taken[ROLES];
+	pthread_cond_t given[ROLES]; /* back */
+	pthread_mutex_t table;	     /* guards what follows */
+	pthread_cond_t unclaimed;
 	uint64_t *claims;
 	size_t n_claims, cap_claims;
 	struct pin *pins;
@@ -93,6 +97,13 @@ int lock_try(struct lock *l, enum lock_role role, struct store_error *err);
 void lock_release(struct lock *l, enum lock_role role);
 
 /*
+ * From here to lock_patient(false) this thread waits for locks as long as it
+ * takes, whatever the handle's timeout: "busy" would be untrue of what it has
+ * already published.
+ */
+void lock_patient(bool on);
+
+/*
  * A leader's turn, counted by syncs: taken before SYNC (1 got, 0 busy) and
  * given back after it.  Those who wait for a sync to end wait for its turn,
  * and not for SYNC, which the next leader may hold by the time they wake.
@@ -115,7 +126,10 @@ void lock_alive_release(struct lock *l);
  */
 int lock_claim(struct lock *l, uint64_t number, struct store_error *err);
 void lock_unclaim(struct lock *l, uint64_t number);
-/* Wait until nobody else claims `number`; the caller holds no lock. */
+/*
+ * Wait until nobody claims `number`; the caller holds no lock.
+ *   STORE_EBUSY  not in time
+ */
 int lock_claim_wait(struct lock *l, uint64_t number, struct store_error *err);
 
 /* Pin a generation; counted. */

@@ -226,6 +226,11 @@ static void real_sleep_us(uint64_t us)
 	nanosleep(&t, NULL);
 }
 
+static void real_yield(void)
+{
+	sched_yield();
+}
+
 static void *real_share(size_t len)
 {
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
@@ -280,6 +285,7 @@ struct os os = {
 	.monotonic_ms = real_monotonic_ms,
 	.monotonic_us = real_monotonic_us,
 	.sleep_us = real_sleep_us,
+	.yield = real_yield,
 	.share = real_share,
 	.getpid = getpid,
 	.fork = fork,
@@ -287,6 +293,24 @@ struct os os = {
 	.confine = confine,
 	.quit = real_quit,
 };
+
+void os_cond_init(pthread_cond_t *c)
+{
+	pthread_condattr_t a;
+
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &a);
+	pthread_condattr_destroy(&a);
+}
+
+struct timespec os_deadline(int64_t ms_from_now)
+{
+	uint64_t us = os.monotonic_us() + (uint64_t)ms_from_now * 1000;
+
+	return (struct timespec){ .tv_sec = (time_t)(us / 1000000),
+				  .tv_nsec = (long)(us % 1000000) * 1000 };
+}
 
 /* Their caches are not coherent between hosts: a lock would not be enough. */
 static bool is_network(long type)

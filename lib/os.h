@@ -15,6 +15,7 @@
 #include "formats/error.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -71,6 +72,7 @@ struct os {
 	uint64_t (*monotonic_ms)(void); /* for deadlines only */
 	uint64_t (*monotonic_us)(void);
 	void (*sleep_us)(uint64_t us);
+	void (*yield)(void); /* sched_yield */
 	/* zeroed memory that a forked child shares; or NULL */
 	void *(*share)(size_t len);
 	pid_t (*getpid)(void);
@@ -82,6 +84,13 @@ struct os {
 };
 
 extern struct os os;
+
+/*
+ * A condition whose waits end by the monotonic clock: setting the wall clock
+ * moves no timeout.  A deadline is for pthread_cond_timedwait().
+ */
+void os_cond_init(pthread_cond_t *c);
+struct timespec os_deadline(int64_t ms_from_now);
 
 /* A directory held open; every file is opened relative to it. */
 struct dir {

@@ -447,17 +447,17 @@ static void settle(struct pieces *p)
 int pieces_install(struct pieces *p, struct slice border,
 		   struct store_error *err)
 {
+	bool named;
 	int r;
 
 	p->border = border;
-	r = install(p->db, piece_edit, p, err);
+	r = install(p->db, piece_edit, p, &named, err);
 	if (r == 0) {
 		settle(p);
 		/* The space of what was consumed is needed for what comes. */
 		r = sweep(p->db, err);
 		return r < 0 ? r : 0;
 	}
-	/* What a broken off install named is not to be unlinked. */
-	drop_outputs(p, !install_pending(p->db));
+	drop_outputs(p, !named);
 	return r;
 }

@@ -28,6 +28,21 @@ static int refuse_dir(const struct place *p, const char *why)
 	return store_fail(p->err, STORE_ECONFIG, "%s: %s", p->dir, why);
 }
 
+/* Short of descriptors or memory: no fault of the strategy's, nor of its place.
+ */
+static bool is_shortage(int errnum)
+{
+	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
+}
+
+static int fail_open(const struct place *p, const char *name, const char *why,
+		     int errnum)
+{
+	return store_fail(p->err,
+			  is_shortage(errnum) ? STORE_ESYSTEM : STORE_ECONFIG,
+			  "%s%s%s: %s", p->dir, *name ? "/" : "", name, why);
+}
+
 /* May only root and the user who runs us have had a hand in it? */
 static bool is_ours(const struct stat *st)
 {
@@ -45,7 +60,7 @@ static int open_dir(const struct place *p, int *fd)
 	*fd = os.openat(AT_FDCWD, p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC,
 			0);
 	if (*fd < 0 || os.fstat(*fd, &st) < 0)
-		return refuse_dir(p, strerror(errno));
+		return fail_open(p, "", strerror(errno), errno);
 	if (!is_ours(&st))
 		return refuse_dir(p, "strategies are loaded only from a "
 				     "directory of root's or one's own that "
@@ -63,8 +78,10 @@ static int open_file(const struct place *p, int dirfd, int *fd)
 	if (*fd < 0 && errno == ELOOP)
 		return refuse(p, "is a symbolic link");
 	if (*fd < 0 || os.fstat(*fd, &st) < 0)
-		return refuse(p, errno == ENOENT ? "there is no such strategy"
-						 : strerror(errno));
+		return fail_open(p, p->name,
+				 errno == ENOENT ? "there is no such strategy"
+						 : strerror(errno),
+				 errno);
 	if (!S_ISREG(st.st_mode))
 		return refuse(p, "is not a regular file");
 	if (!is_ours(&st))
@@ -119,6 +136,19 @@ static int shake_hands(const struct place *p, const struct lsm_strategy *s,
 	return 0;
 }
 
+/*
+ * After dlopen() failed, which says why in words only: would another
+ * descriptor have been to be had?
+ */
+static int shortage(const char *path)
+{
+	int fd = os.openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	int e = fd < 0 ? errno : 0;
+
+	os_close(fd);
+	return e;
+}
+
 static int load(const struct place *p, struct plugin *out, const char *name)
 {
 	char path[40];
@@ -127,7 +157,7 @@ static int load(const struct place *p, struct plugin *out, const char *name)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", out->fd);
 	out->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!out->handle)
-		return refuse(p, dlerror());
+		return fail_open(p, p->name, dlerror(), shortage(path));
 	out->strategy = dlsym(out->handle, SYMBOL);
 	if (!out->strategy)
 		return refuse(p, "has no symbol " SYMBOL);

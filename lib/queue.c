@@ -1,7 +1,6 @@
 #include "lib/queue.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* Neighbouring writes share a batch up to this many bytes. */
 #define BATCH_BYTES (1u << 20)
@@ -191,7 +190,7 @@ static int queue_of(struct store *db, struct queue **out,
 	ops_init(&q->completed);
 	pthread_mutex_init(&q->mutex, NULL);
 	pthread_cond_init(&q->work, NULL);
-	pthread_cond_init(&q->done, NULL);
+	os_cond_init(&q->done);
 	pthread_mutex_lock(&db->mutex);
 	if (db->queue) { /* another thread was first */
 		free(q);
@@ -322,15 +321,8 @@ int store_submit_write(struct store *db, const struct store_batch *b,
 /* Under the mutex: until something is completed, or the time is up. */
 static void wait_completed(struct queue *q, int timeout_ms)
 {
-	struct timespec t;
+	struct timespec t = os_deadline(timeout_ms < 0 ? 0 : timeout_ms);
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	t.tv_sec += timeout_ms / 1000;
-	t.tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000L;
-	}
 	while (!q->completed.first && q->unfinished) {
 		if (timeout_ms < 0)
 			pthread_cond_wait(&q->done, &q->mutex);

@@ -34,7 +34,7 @@ static void read_hint(void *ctx, enum lock_role role, char *text, size_t n)
 
 void hint_write(struct store *db, enum lock_role role)
 {
-	struct hint h = { .pid = (uint64_t)getpid() };
+	struct hint h = { .pid = (uint64_t)os.getpid() };
 
 	memcpy(h.tool, db->tool, sizeof(h.tool));
 	hint_seal(&h);
@@ -107,10 +107,13 @@ static int open_dir(struct store *db, const char *path,
 	bool create = config->flags & STORE_CREATE;
 	int r = dir_open(&db->dir, path, &e);
 
-	if (r == STORE_ENOSTORE && create)
-		r = create_dir(&db->dir, path, err);
-	else if (r < 0 && err)
+	if (r == STORE_ENOSTORE && create) {
+		r = create_judge(config, err);
+		if (r == 0)
+			r = create_dir(&db->dir, path, err);
+	} else if (r < 0 && err) {
 		*err = e;
+	}
 	if (r < 0)
 		return r;
 	r = open_lock(db, false, config->timeout_ms, err);
@@ -121,6 +124,8 @@ static int open_dir(struct store *db, const char *path,
 		if (!create)
 			return no_store(path, err);
 		r = create_check(&db->dir, err);
+		if (r == 0)
+			r = create_judge(config, err);
 		if (r < 0)
 			return r;
 	}
@@ -182,6 +187,13 @@ static int enter(struct store *db, const char *path,
 		r = trust_enter(db, true, &e);
 		if (r == 0)
 			r = generation_current(db, &g, &e);
+	}
+	/* Whatever else was found wrong first. */
+	if (r < 0 && !has_manifest(db)) {
+		e = STORE_ERROR_INIT;
+		r = create_check(&db->dir, &e);
+		if (r == 0)
+			return no_store(path, err);
 	}
 	if (r < 0) {
 		if (err && err->code == 0)

@@ -89,7 +89,8 @@ struct store_config {
 	/*
 	 * How long to wait for a lock: 0 for ever, STORE_NO_WAIT not at all,
 	 * else milliseconds, after which STORE_EBUSY.  A wait is judged when
-	 * a signal interrupts it: the caller arms an interval timer.
+	 * a signal interrupts it: the caller arms an interval timer.  A write
+	 * that is made, and waits for its sync only, is not given up.
 	 */
 	int64_t timeout_ms;
 	size_t cache_bytes;  /* 0: the store's option */
@@ -238,7 +239,7 @@ STORE_API void store_batch_free(struct store_batch *b);
  * Commit a batch; an empty one does nothing.  The batch is left as it was.
  *   STORE_EINVAL   larger than the write buffer allows (formats/wal.md)
  *   STORE_ENOSPACE nothing was written
- *   STORE_EIO      the sync failed: the batch is in doubt
+ *   STORE_EIO      a sync that was to cover it failed: the batch is in doubt
  *   STORE_EACCESS  the handle was not opened with STORE_WRITE
  * A memtable that is full is flushed by the writer that filled it, after its
  * own write is safe; if that fails, the write still succeeds and

@@ -216,6 +216,14 @@ int sync_wait(struct store *db, struct memtable *m, uint64_t upto,
 	return r;
 }
 
+int sync_covers(struct memtable *m, uint64_t upto, struct store_error *err)
+{
+	struct slot s;
+	int r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
+
+	return r < 0 ? r : s.v[SYNC_LENGTH] >= upto;
+}
+
 /* Under SYNC: a mark that nobody alive stands behind. */
 static int settle_mark(struct memtable *m, struct slot *s,
 		       struct store_error *err)

@@ -22,6 +22,12 @@ int sync_wait(struct store *db, struct memtable *m, uint64_t upto,
 	      struct store_error *err);
 
 /*
+ * Is log `m` durable up to `upto`, or, if it was healed, a table with all of
+ * that?  1 or 0.
+ */
+int sync_covers(struct memtable *m, uint64_t upto, struct store_error *err);
+
+/*
  * Is log `m` poisoned?  1 or 0.  Settles a leader that died between mark and
  * record.  The caller holds WRITE.
  */

@@ -3,22 +3,34 @@
 #include "lib/rebuild.h"
 
 #include <errno.h>
-#include <sched.h>
 
-bool trust_match(const struct store *db, const struct token *t, uint64_t magic,
-		 const struct os_place *at, uint64_t salt)
+/* Is `t` sound, and of this very file, store and log? */
+static bool is_own(const struct store *db, const struct token *t,
+		   uint64_t magic, const struct os_place *at, uint64_t salt)
 {
 	uint32_t version = magic == STATE_MAGIC ? STATE_VERSION : IDX_VERSION;
 
-	if (!token_ok(t, magic, version) || t->dev != at->dev ||
-	    t->inode != at->inode || t->salt != salt ||
-	    (db->uuid_known && memcmp(t->uuid, db->uuid, sizeof(t->uuid))))
-		return false;
+	return token_ok(t, magic, version) && t->dev == at->dev &&
+	       t->inode == at->inode && t->salt == salt &&
+	       (!db->uuid_known ||
+		memcmp(t->uuid, db->uuid, sizeof(t->uuid)) == 0);
+}
+
+/* Does `t` list our boot, and, if it is asked, our mount with it? */
+static bool lists_us(const struct store *db, const struct token *t,
+		     bool this_mount)
+{
 	for (uint32_t i = 0; i < t->n_pairs; i++)
-		if (t->pairs[i].mount == db->place.mount &&
-		    !memcmp(t->pairs[i].boot, db->boot, sizeof(db->boot)))
+		if (!memcmp(t->pairs[i].boot, db->boot, sizeof(db->boot)) &&
+		    (!this_mount || t->pairs[i].mount == db->place.mount))
 			return true;
 	return false;
+}
+
+static bool state_matches(const struct store *db, const struct token *t)
+{
+	return is_own(db, t, STATE_MAGIC, &db->place, STATE_SALT) &&
+	       lists_us(db, t, true);
 }
 
 static int place_of(struct living *l, struct os_place *at,
@@ -54,8 +66,7 @@ static int state_trusted(struct store *db, struct token *t,
 	/* Having been read, the page is in memory: the first look counts. */
 	if (!cached)
 		db->cold = true;
-	if (db->cold ||
-	    !trust_match(db, t, STATE_MAGIC, &db->place, STATE_SALT))
+	if (db->cold || !state_matches(db, t))
 		return 0;
 	memcpy(db->uuid, t->uuid, sizeof(db->uuid));
 	db->uuid_known = true;
@@ -74,7 +85,8 @@ int trust_tree(struct store *db, struct memtable *m, struct store_error *err)
 		r = living_token(&m->tree, &t, false, &cached, err);
 	if (r < 0)
 		return r;
-	return trust_match(db, &t, IDX_MAGIC, &at, m->salt);
+	return is_own(db, &t, IDX_MAGIC, &at, m->salt) &&
+	       lists_us(db, &t, false);
 }
 
 int trust_new_tree(struct store *db, uint64_t number, uint64_t salt,
@@ -120,9 +132,12 @@ int trust_new_tree(struct store *db, uint64_t number, uint64_t salt,
 	return r;
 }
 
-/* Our pair into a token that lacks it; the oldest makes room. */
-static int add_pair(struct store *db, struct living *l, struct token *t,
-		    struct store_error *err)
+/*
+ * E4: somebody alive vouches for the files, reached through another mount.
+ * Our pair into STATE's token; the oldest makes room, whose processes, if
+ * there are any, have entered and do not look again.
+ */
+static int add_pair(struct store *db, struct token *t, struct store_error *err)
 {
 	if (t->n_pairs == STATE_PAIRS) {
 		memmove(&t->pairs[0], &t->pairs[1],
@@ -132,50 +147,7 @@ static int add_pair(struct store *db, struct living *l, struct token *t,
 	memcpy(t->pairs[t->n_pairs].boot, db->boot, sizeof(db->boot));
 	t->pairs[t->n_pairs].mount = db->place.mount;
 	t->n_pairs++;
-	return living_write_token(l, t, err);
-}
-
-/*
- * E4: somebody alive vouches for the files, reached through another mount:
- * add our pair, to the trees first, so that a token in STATE speaks for all.
- */
-static int vouch(struct store *db, struct token *state, struct store_error *err)
-{
-	struct slot s;
-	struct buf text = BUF_INIT;
-	struct manifest m = MANIFEST_INIT;
-	int r;
-
-	r = living_read(&db->state, STATE_GENERATION_OFF, &s, err);
-	if (r == 0)
-		r = os_read_file(&db->dir, NAME_MANIFEST, MANIFEST_MAX_BYTES,
-				 &text, err);
-	if (r == 0)
-		r = manifest_parse(&m, buf_slice(&text), db->dir.path,
-				   NAME_MANIFEST, err);
-	for (size_t i = 0; r == 0 && i < m.n_logs; i++) {
-		struct living tree;
-		struct token t;
-		char name[NAME_SIZE];
-		bool cached;
-
-		name_make(name, FILE_IDX, m.logs[i].number);
-		r = living_open(&tree, &db->dir, name, true, false, 0, err);
-		if (r < 0)
-			break;
-		r = living_token(&tree, &t, false, &cached, err);
-		if (r == 0 && !token_ok(&t, IDX_MAGIC, IDX_VERSION))
-			r = store_corrupt(err, db->dir.path, name, TOKEN_OFF,
-					  "tree damaged while in use");
-		if (r == 0)
-			r = add_pair(db, &tree, &t, err);
-		living_close(&tree);
-	}
-	if (r == 0)
-		r = add_pair(db, &db->state, state, err);
-	manifest_release(&m);
-	buf_free(&text);
-	return r;
+	return living_write_token(&db->state, t, err);
 }
 
 /*
@@ -218,9 +190,8 @@ static int enter_locked(struct store *db, bool distrust,
 				     "processes use the store; end them and "
 				     "try again");
 	/* Memory that was only paged out matches already. */
-	if (!trusted &&
-	    !trust_match(db, &t, STATE_MAGIC, &db->place, STATE_SALT)) {
-		r = vouch(db, &t, err);
+	if (!state_matches(db, &t)) {
+		r = add_pair(db, &t, err);
 		if (r < 0)
 			return r;
 	}
@@ -281,7 +252,7 @@ int trust_enter(struct store *db, bool distrust, struct store_error *err)
 			r = STORE_EACCESS;
 		if (r != 0)
 			break;
-		sched_yield();
+		os.yield();
 	}
 	if (r == 1) {
 		db->alive = true;

@@ -4,10 +4,10 @@
  *
  * STATE and the trees are never fsynced, so after a crash, a remount, a copy
  * or a reboot they may hold anything.  They are believed only by their token:
- * own device and inode, the store, and a (boot, mount) pair in which they have
- * been kept in one living page cache.  While any process uses them it holds
- * ALIVE, shared; they are rebuilt from the durable truth only by one that got
- * ALIVE exclusively, and so knows that it is alone.
+ * own device and inode, the store, and, of STATE, a (boot, mount) pair in
+ * which it has been kept in one living page cache.  While any process uses them
+ * it holds ALIVE, shared; they are rebuilt from the durable truth only by one
+ * that got ALIVE exclusively, and so knows that it is alone.
  */
 #ifndef LIB_TRUST_H
 #define LIB_TRUST_H
@@ -22,7 +22,11 @@
 int trust_enter(struct store *db, bool distrust, struct store_error *err);
 void trust_leave(struct store *db);
 
-/* Is the tree of `m` to be believed?  1 or 0. */
+/*
+ * Is the tree of `m` to be believed?  1 or 0.  By one who has entered, and so
+ * holds ALIVE: STATE, which he believes, speaks for the trees, through
+ * whatever mount each was made.
+ */
 int trust_tree(struct store *db, struct memtable *m, struct store_error *err);
 
 /*
@@ -31,9 +35,4 @@ int trust_tree(struct store *db, struct memtable *m, struct store_error *err);
  */
 int trust_new_tree(struct store *db, uint64_t number, uint64_t salt,
 		   struct store_error *err);
-
-/* Does `t` bear a pair of this boot and mount, for this very file? */
-bool trust_match(const struct store *db, const struct token *t, uint64_t magic,
-		 const struct os_place *at, uint64_t salt);
-
 #endif

@@ -57,6 +57,7 @@ struct rotation {
 	bool heal;
 	const struct table_meta *tables;
 	size_t n;
+	bool named; /* the manifest names what was made: it must stay */
 };
 
 static int rotate_edit(struct manifest *m, void *ctx, struct store_error *err)
@@ -94,8 +95,8 @@ static int install_rotation(struct store *db, struct rotation *x,
 	if (r < 0)
 		return r;
 	x->now_ms = os.now_ms();
-	r = install(db, rotate_edit, x, err);
-	if (r != 0 && !install_pending(db))
+	r = install(db, rotate_edit, x, &x->named, err);
+	if (!x->named)
 		unmake_log(db, x->new);
 	lock_unclaim(&db->lock, x->new);
 	return r;
@@ -135,6 +136,22 @@ int writer_rotate(struct store *db, struct generation **g,
 	return r < 0 ? r : renew(db, g, err);
 }
 
+/*
+ * What those who wait for the poisoned log's sync ask next.  Once poisoned,
+ * the cell is the healer's to write.  If this fails, or we die before it, they
+ * answer that they do not know.
+ */
+static void record_healed(struct memtable *m, uint64_t upto)
+{
+	struct slot s;
+
+	if (living_read(&m->tree, IDX_SYNC_OFF, &s, NULL) < 0 ||
+	    s.v[SYNC_LENGTH] >= upto)
+		return;
+	s.v[SYNC_LENGTH] = upto;
+	living_publish(&m->tree, IDX_SYNC_OFF, &s, NULL);
+}
+
 /* The poisoned log's batches, every checksum verified, as tables. */
 static int heal_log(struct store *db, struct generation *g, struct memtable *m,
 		    struct store_error *err)
@@ -169,10 +186,12 @@ static int heal_log(struct store *db, struct generation *g, struct memtable *m,
 	if (r == 0) {
 		x.tables = tables;
 		r = install_rotation(db, &x, err);
-		if (r > 0)
+		if (r == 0)
+			record_healed(m, copy->fixed.log_bytes);
+		else if (r > 0)
 			r = store_fail(err, STORE_EBUG,
 				       "healing: an older log is left");
-		flush_discard(db, tables, x.n, r != 0 && !install_pending(db));
+		flush_discard(db, tables, x.n, !x.named);
 	}
 	memtable_close(copy);
 	return r;

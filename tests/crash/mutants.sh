@@ -19,6 +19,7 @@ unlink_before_rename   kill flush
 publish_before_append  kill put
 no_tail_repair         kill put-over-torn-tail
 state_before_lock      pairs put/flush
+failed_is_unnamed      faults flush/put
 pins_ignored           pairs scan/compact
 no_fdatasync           power -n 20 -r 0 -m 1
 no_dir_fsync           power -n 20 -r 0 -m 1

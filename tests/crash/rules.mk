@@ -1,9 +1,9 @@
 # rules.mk - how the crash harnesses are built.
 #
-# kill and pairs share the rooms of tests/crash; power and flip stand alone.
+# kill, pairs and faults share the rooms of tests/crash; power and flip stand alone.
 
 CRASH_SHARED := trace place model scene setup stage oracle
-CRASH_PAIR := $(BUILD)/tests/crash/kill $(BUILD)/tests/crash/pairs
+CRASH_PAIR := $(BUILD)/tests/crash/kill $(BUILD)/tests/crash/pairs $(BUILD)/tests/crash/faults
 CRASH_ALONE := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/crash/power.c))
 CRASH_POWER := $(patsubst %.c,$O/%.o,$(wildcard tests/crash/power_*.c))
 HARNESS += $(CRASH_PAIR) $(CRASH_ALONE)

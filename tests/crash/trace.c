@@ -193,6 +193,27 @@ void trace_cut_write(struct traced *t, uint64_t n)
 		fail("PTRACE_SETREGS");
 }
 
+enum trace_stop trace_fail(struct traced *t, int error)
+{
+	struct user_regs_struct r;
+	enum trace_stop stop;
+
+	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &r) < 0)
+		fail("PTRACE_GETREGS");
+	r.orig_rax = (unsigned long long)-1;
+	if (ptrace(PTRACE_SETREGS, t->pid, NULL, &r) < 0)
+		fail("PTRACE_SETREGS");
+	stop = trace_next(t);
+	if (stop != TRACE_EXIT)
+		return stop;
+	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &r) < 0)
+		fail("PTRACE_GETREGS");
+	r.rax = (unsigned long long)-error;
+	if (ptrace(PTRACE_SETREGS, t->pid, NULL, &r) < 0)
+		fail("PTRACE_SETREGS");
+	return stop;
+}
+
 int trace_exit(const struct traced *t)
 {
 	return WIFEXITED(t->status) ? WEXITSTATUS(t->status)

@@ -63,6 +63,9 @@ uint64_t trace_write_length(const struct traced *t);
 /* At the entry of a write: it writes only the first `n` bytes. */
 void trace_cut_write(struct traced *t, uint64_t n);
 
+/* At an entry: the call is not made, it fails with `error`; then its exit. */
+enum trace_stop trace_fail(struct traced *t, int error);
+
 /* The exit status, or 128 + signal. */
 int trace_exit(const struct traced *t);
 

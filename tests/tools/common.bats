@@ -54,6 +54,37 @@ ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-config lsm-stat lsm-flush lsm
   [ "$(lsm-get k)" = v ]
 }
 
+# Every tool but lsm-init says of data: 65, in one line, and who can help.
+needs_repair() {
+  local tool
+  for tool in 'put k v' 'get a' scan 'del a' flush compact dump verify stat \
+    config; do
+    # shellcheck disable=SC2086
+    run -65 --separate-stderr lsm-$tool
+    one_message_of "lsm-${tool%% *}"
+    [[ $stderr == *MANIFEST.json*lsm-repair* ]]
+  done
+}
+
+@test "store: without its manifest it is status 65, and lsm-repair is named" {
+  lsm-put a 1
+  lsm-flush
+  lsm-put b 2
+  cp -a data copy
+  mv copy/MANIFEST.json .
+  LSM_DIR=copy needs_repair
+  rm copy/STATE copy/*.ver
+  LSM_DIR=copy needs_repair
+  # Not a copy: what processes share still tells where everything is.
+  rm data/MANIFEST.json
+  [ "$(lsm-get a)" = 1 ]
+  run -65 --separate-stderr lsm-flush
+  one_message_of lsm-flush
+  [[ $stderr == *MANIFEST.json*lsm-repair* ]]
+  rm data/*.ver
+  needs_repair
+}
+
 @test "options: what is not one is status 64, said in one line" {
   local tool
   for tool in $ALL; do

@@ -83,6 +83,91 @@ full_disk() {
   lsm-verify -q
 }
 
+# Two writers share a sync that fails: A leads it (its status goes to a.status),
+# B waits for it as process $b.
+shared_sync_fails() {
+  lsm-put before 1
+  { status=0
+    inject fdatasync:error=EIO:delay_enter=1000000 lsm-put A doubt 2> a.message || status=$?
+    echo "$status" > a.status; } 3>&- &
+  a=$!
+  eventually lsm-get A > /dev/null
+  lsm-put B waiting 2> b.message 3>&- & b=$!
+  eventually lsm-get B > /dev/null
+}
+
+# The last byte of the log, which is of B's batch, as a disk may lose it.
+lose_b() {
+  local log=data/000001.wal
+  printf '\377' |
+    dd of=$log bs=1 seek=$(($(stat -c %s $log) - 1)) conv=notrunc status=none
+}
+
+@test "faults: who waited for a failed sync heals the log, and is acknowledged" {
+  needs_strace
+  shared_sync_fails
+  wait $b
+  wait $a
+  [ "$(cat a.status)" -eq 74 ]
+  [ "$(lsm-scan)" = $'A\tdoubt\nB\twaiting\nbefore\t1' ]
+  lsm-verify -q
+}
+
+@test "faults: a write that a failed sync lost is status 74 for the waiter who finds out" {
+  needs_strace
+  shared_sync_fails
+  lose_b
+  status=0
+  wait $b || status=$?
+  [ "$status" -eq 74 ]
+  wait $a
+  [ "$(cat a.status)" -eq 74 ]
+  grep -q '^lsm-put: .*000001.wal: .*may be lost' b.message
+  run -1 lsm-get B
+  [ "$(lsm-get A)" = doubt ]
+  lsm-verify -q
+}
+
+@test "faults: a waiter whose log another has healed is told how far" {
+  needs_strace
+  local lost
+  for lost in no yes; do
+    rm -rf data
+    shared_sync_fails
+    kill -STOP $b
+    wait $a
+    [ $lost = no ] || lose_b
+    lsm-put C heals
+    kill -CONT $b
+    status=0
+    wait $b || status=$?
+    [ $lost = no ] || [ "$status" -eq 74 ]
+    [ $lost = yes ] || [ "$status" -eq 0 ]
+    status=0
+    lsm-get B > /dev/null || status=$?
+    [ $lost = no ] || [ "$status" -eq 1 ]
+    [ $lost = yes ] || [ "$status" -eq 0 ]
+    lsm-verify -q
+  done
+}
+
+# lsm-put with option $1 beside a sync of another that takes a second.
+beside_a_slow_sync() {
+  rm -rf data
+  lsm-put before 1
+  inject fdatasync:delay_enter=1000000 lsm-put slow 1 3>&- & a=$!
+  eventually lsm-get slow > /dev/null
+  lsm-put "$1" k new
+  [ "$(lsm-get k)" = new ]
+  wait $a
+}
+
+@test "faults: --no-wait and --timeout do not give up what is written for a slow sync" {
+  needs_strace
+  beside_a_slow_sync --no-wait
+  beside_a_slow_sync --timeout=0.1
+}
+
 @test "faults: a failed fsync of a table leaves the log in place, and a later flush works" {
   needs_strace
   lsm-put k v
@@ -104,6 +189,45 @@ full_disk() {
   [ "$(lsm-get k)" = v ]
   lsm-put k2 v2
   lsm-verify -q
+}
+
+# Command with ever more descriptors, until it succeeds: until then 71.
+until_enough() {
+  local n status
+  for n in {4..20}; do
+    rm -rf data
+    cp -a original data
+    status=0
+    ( ulimit -n "$n"; exec "$@" ) > /dev/null 2> message 3>&- || status=$?
+    [ "$status" -ne 0 ] || break
+    [ "$status" -eq 71 ] && [ "$(wc -l < message)" -eq 1 ] ||
+      { echo "$* with $n: status $status: $(cat message)"; return 1; }
+  done
+  [ "$status" -eq 0 ] && [ "$n" -gt 5 ] || { echo "$*: $n: $status"; return 1; }
+  lsm-verify -q && [ "$(lsm-scan --count)" -ge 3 ]
+}
+
+@test "faults: every tool is out of descriptors with status 71, or has enough" {
+  local i
+  lsm-init level0_runs=2 maintenance=cron
+  for i in 1 2 3; do
+    lsm-put "k$i" v
+    lsm-flush
+  done
+  lsm-put k4 v
+  mv data original
+  until_enough lsm-put k v
+  until_enough lsm-get k1
+  until_enough lsm-del k4
+  until_enough lsm-scan
+  until_enough lsm-flush
+  until_enough lsm-compact
+  until_enough lsm-compact --all
+  until_enough lsm-compact --plan
+  until_enough lsm-dump
+  until_enough lsm-stat
+  until_enough lsm-verify -q
+  until_enough lsm-config block_bytes=8K
 }
 
 @test "faults: a read-only mount can be read, and a write to it is status 77" {

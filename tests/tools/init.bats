@@ -58,8 +58,12 @@ load helper
     one_message_of lsm-init
   done
   run -78 lsm-init --compression rar
+  run -78 lsm-init --compression zlib
   run -78 lsm-init --strategy 'no such'
-  [ ! -e data/MANIFEST.json ]
+  [ ! -e data ]
+  mkdir data
+  run -78 lsm-init compression=rar
+  [ -z "$(files)" ]
 }
 
 @test "init: an operand that is not NAME=VALUE is status 64" {

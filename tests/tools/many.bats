@@ -115,6 +115,75 @@ sixteen() {
   [ "$(lsm-scan --count)" -eq 107 ]
 }
 
+# Bind mounts m1 to m$1 of the store; then the rest, and no mount is left.
+through_mounts() {
+  local n=$1 i status=0
+  shift
+  for i in $(seq "$n"); do
+    mkdir -p "m$i" && mount --bind data "m$i" || return
+  done
+  "$@" || status=$?
+  exec 7>&-
+  wait
+  for i in $(seq "$n"); do umount "m$i"; done
+  return "$status"
+}
+
+# Somebody holds the store open through m1 and reads records from fd 7.
+keep_open() {
+  mkfifo pipe
+  lsm-put -d m1 < pipe > kept 2>&1 3>&- & keeper=$!
+  exec 7> pipe
+  printf 'kept\topen\n' >&7
+  eventually lsm-get -d m1 kept > /dev/null
+}
+
+broken_install() {
+  local m n
+  keep_open
+  lsm-put -d m1 c 3
+  # Dead between the new manifest's rename and its publication: of the flush,
+  # then of a rotation.
+  for m in m2 m3; do
+    [ $m = m2 ] && n=8 || n=4
+    strace -f -qq -o /dev/null -e trace=fsync \
+      -e inject=fsync:signal=SIGKILL:when=$n lsm-flush -d m1 3>&- || true
+    [ "$(lsm-get -d $m c)" = 3 ] && lsm-put -d $m "after $m" 1 || return
+  done
+  printf 'more\t1\n' >&7
+  exec 7>&-
+  wait $keeper && [ "$(lsm-get more)" = 1 ] && lsm-verify -q
+}
+
+@test "many: a second mount enters beside an install that broke off" {
+  [ "$(id -u)" -eq 0 ] || skip "needs root to mount"
+  needs_strace
+  lsm-put a 1
+  rm data/STATE data/*.idx data/*.ver
+  through_mounts 3 broken_install
+}
+
+twenty() {
+  local i
+  keep_open
+  for i in {2..20}; do
+    lsm-put -d "m$i" "k$i" "$i" && lsm-flush -d "m$i" || return
+  done
+  for i in {1..20}; do
+    printf 'more%s\t1\n' "$i" >&7
+    eventually lsm-get -d "m$i" "more$i" > /dev/null || return
+  done
+  exec 7>&-
+  wait $keeper || { cat kept; return 1; }
+  [ "$(lsm-scan --count)" -eq 41 ] && lsm-verify -q
+}
+
+@test "many: twenty mounts at once, more than STATE lists, are one store" {
+  [ "$(id -u)" -eq 0 ] || skip "needs root to mount"
+  lsm-put a 1
+  through_mounts 20 twenty
+}
+
 @test "many: a remount in the same boot leads to a rebuild, not to stale answers" {
   [ "$(id -u)" -eq 0 ] || skip "needs root to mount"
   truncate -s 32M image

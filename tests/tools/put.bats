@@ -220,6 +220,19 @@ load helper
   [ "$(lsm-scan --count)" = 4 ]
 }
 
+@test "put: a value from stdin takes memory for itself twice, and no more" {
+  ! sanitized || skip "a sanitizer's memory is its own"
+  head -c 67108864 /dev/urandom > value
+  peak=$(python3 - <<'PY'
+import resource, subprocess
+subprocess.run(['lsm-put', 'k', '-'], stdin=open('value'), check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+PY
+  )
+  [ "$peak" -lt 144 ]
+  lsm-get k | cmp - value
+}
+
 @test "put: --atomic applies all of the input or nothing" {
   printf 'a\t1\nb\t2\nbad\n' > records
   run -65 lsm-put --atomic < records
