@@ -74,6 +74,7 @@ static int install_arrivals(struct store *db, struct arrivals *a,
 			    struct store_error *err)
 {
 	struct piece *p = a->first;
+	bool named = false;
 	uint64_t age;
 	int r = 0;
 
@@ -83,12 +84,12 @@ static int install_arrivals(struct store *db, struct arrivals *a,
 			r = loadrun_finish(&p->run, age, err);
 	}
 	if (r == 0)
-		r = install(db, load_edit, a, err);
+		r = install(db, load_edit, a, &named, err);
 	if (r > 0)
 		r = store_fail(err, STORE_EBUG, "load: a log is left");
 	p = a->first;
 	for (size_t i = 0; i < a->n; i++, p = p->next)
-		loadrun_release(&p->run, db, r < 0 && !install_pending(db));
+		loadrun_release(&p->run, db, !named);
 	return r;
 }
 
