@@ -29,8 +29,10 @@ LDLIBS = -ljansson -lxxhash -llz4 -lzstd -lpthread
 ifneq ($(MUTANT),)
 CPPFLAGS += -DMUTANT_$(MUTANT)
 endif
+# A tool is started for one record: what it does not need is left out, and
+# what it does lies in as few pages and maps as can be.
 ifeq ($(STATIC),1)
-LDSTATIC = -static
+LDSTATIC = -static -Wl,--gc-sections,-z,noseparate-code
 endif
 
 ifeq ($(V),0)

@@ -172,7 +172,8 @@ static int finish(struct get *g, int r, struct store_error *err)
 int main(int argc, char **argv)
 {
 	struct store_error err = STORE_ERROR_INIT;
-	struct get g = { .value = BUF_INIT };
+	/* static: memory that is left to exit is still pointed to */
+	static struct get g;
 	struct tool *t = &g.t;
 	int c, r;
 
@@ -194,7 +195,9 @@ int main(int argc, char **argv)
 		      &err);
 	if (r >= 0)
 		r = t->argc ? get_operands(&g, &err) : get_keys(&g, &err);
-	store_close(g.db);
+	/* One key: the kernel closes all of it sooner than we could. */
+	if (t->argc != 1)
+		store_close(g.db);
 	r = finish(&g, r, &err);
 	output_release(&g.out);
 	buf_free(&g.value);

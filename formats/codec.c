@@ -16,8 +16,12 @@ static _Atomic(ZSTD_DCtx *) spares[SPARES];
 
 __attribute__((destructor)) static void spares_free(void)
 {
-	for (int i = 0; i < SPARES; i++)
-		ZSTD_freeDCtx(atomic_exchange(&spares[i], NULL));
+	for (int i = 0; i < SPARES; i++) {
+		ZSTD_DCtx *d = atomic_exchange(&spares[i], NULL);
+
+		if (d) /* else not even a page of code is touched */
+			ZSTD_freeDCtx(d);
+	}
 }
 
 static ZSTD_DCtx *spare_take(void)

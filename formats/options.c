@@ -55,7 +55,7 @@ const struct option_spec option_specs[] = {
 	      "keys from one whole key to the next in a block"),
 	WORD(compression, codec_words, CODEC_LZ4,
 	     "compression of all levels but the last"),
-	WORD(compression_last, codec_words, CODEC_ZSTD,
+	WORD(compression_last, codec_words, CODEC_LZ4,
 	     "compression of the last level"),
 	COUNT(filter_bits, 0, 32, 10, "Bloom filter bits a key; 0: no filter"),
 	BYTES(load_memory, KIB(4), GIB(64), MIB(256),

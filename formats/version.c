@@ -50,7 +50,10 @@ static int read_header(struct pager *pg, struct counts *n, struct buf *head)
 	for (uint64_t i = 0; i < pages; i++) {
 		if ((r = pager_read(pg, i, &p)) < 0)
 			return r;
-		if (buf_append(head, p, PAGE_PAYLOAD) < 0)
+		if (buf_append(head, p,
+			       bytes - head->len < PAGE_PAYLOAD
+				       ? bytes - head->len
+				       : PAGE_PAYLOAD) < 0)
 			return store_nomem(pg->err);
 	}
 	head->len = bytes;

@@ -37,7 +37,7 @@ struct build_spec {
 	uint64_t oldest_tombstone_ms; /* of the inputs; 0: created_ms */
 	/* before umask: 0444, or 0644 when it is to be sealed */
 	mode_t mode;
-	struct counters *counters;    /* or NULL */
+	struct counters *counters; /* or NULL */
 };
 
 /* `spec` and what it points to must stay until build_finish or _abort. */

@@ -49,7 +49,7 @@ struct store {
 	bool private; /* living memory is not trusted and not ours to rebuild */
 	bool alive;   /* we hold ALIVE, shared */
 	bool cold;    /* STATE was not in memory when we first read it */
-	bool installing; /* as STATE said when `current` was last looked at */
+	bool installing;  /* as STATE said when `current` was last looked at */
 	uint8_t uuid[16]; /* from STATE's token or the manifest */
 	bool uuid_known;
 	uint8_t boot[16];
@@ -73,7 +73,9 @@ struct store {
 	struct queue *queue;
 	struct buf scratch; /* under WRITE: the batch being assembled */
 	uint64_t batch_limit;
-	uint64_t load_piece;
+	uint64_t load_memory;
+	atomic_uint_fast64_t load_piece; /* 0: not yet worked out */
+	bool opened; /* one_shot: `current` was looked at since the open */
 };
 
 /*
@@ -82,6 +84,12 @@ struct store {
  */
 int generation_current(struct store *db, struct generation **out,
 		       struct store_error *err);
+/*
+ * For a lookup: whose handle is there for one operation has just opened the
+ * newest, and does not look again.
+ */
+int generation_look(struct store *db, struct generation **out,
+		    struct store_error *err);
 /* The same, pinned (S1-S3): undo with generation_unpin(). */
 int generation_pin(struct store *db, struct generation **out,
 		   struct store_error *err);

@@ -41,20 +41,15 @@ static int open_image(struct store *db, struct generation *g,
 {
 	struct window w = WINDOW_INIT(VIEW_PAGE);
 	char name[NAME_SIZE];
-	uint64_t bytes;
+	struct stat st;
 	int fd, r;
 
 	name_make(name, FILE_VER, g->number);
-	fd = os_open(&db->dir, name, O_RDONLY, 0, err);
+	fd = os_open_stat(&db->dir, name, O_RDONLY, 0, &st, err);
 	if (fd < 0)
 		return fd;
-	r = os_size(fd, &bytes, &db->dir, name, err);
-	if (r < 0) {
-		os_close(fd);
-		return r;
-	}
-	view_init(&g->image, fd, &db->dir, name, bytes);
-	source_init(db, g, bytes);
+	view_init(&g->image, fd, &db->dir, name, (uint64_t)st.st_size);
+	source_init(db, g, (uint64_t)st.st_size);
 	r = version_open(&g->v, &g->source, &w, err);
 	if (r == 0 && (g->v.generation != g->number ||
 		       g->v.manifest_checksum != g->checksum ||
@@ -355,6 +350,22 @@ int generation_current(struct store *db, struct generation **out,
 	if (err && err->code == 0)
 		*err = e;
 	return r;
+}
+
+int generation_look(struct store *db, struct generation **out,
+		    struct store_error *err)
+{
+	bool again;
+
+	pthread_mutex_lock(&db->mutex);
+	again = !db->one_shot || db->opened || !db->current;
+	db->opened = true;
+	if (!again) {
+		generation_ref(db->current);
+		*out = db->current;
+	}
+	pthread_mutex_unlock(&db->mutex);
+	return again ? generation_current(db, out, err) : 0;
 }
 
 int generation_pin(struct store *db, struct generation **out,

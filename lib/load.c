@@ -267,9 +267,9 @@ static int start_worker(struct store_load *l, struct store_error *err)
 
 /* ---- store.h ---- */
 
-uint64_t load_piece_bytes(const struct options *o)
+uint64_t load_piece_bytes(uint64_t load_memory)
 {
-	uint64_t memory = os.memory(), bytes = o->load_memory;
+	uint64_t memory = os.memory(), bytes = load_memory;
 
 	if (memory && bytes > memory / 4)
 		bytes = memory / 4;
@@ -299,7 +299,7 @@ int store_load_open(struct store *db, int atomic, struct store_load **out,
 		l->atomic = atomic;
 		l->alone = os.processors() < 2;
 		l->options = g->v.options;
-		l->piece_bytes = load_piece_bytes(&l->options);
+		l->piece_bytes = load_piece_bytes(l->options.load_memory);
 		l->last = &l->first;
 		l->err = STORE_ERROR_INIT;
 		pthread_mutex_init(&l->mutex, NULL);
@@ -310,15 +310,24 @@ int store_load_open(struct store *db, int atomic, struct store_load **out,
 	return l ? 0 : store_nomem(err);
 }
 
+/* Worked out when it is first asked for: most who open a store never do. */
 uint64_t store_load_piece(struct store *db)
 {
-	return db->load_piece;
+	uint64_t bytes =
+		atomic_load_explicit(&db->load_piece, memory_order_relaxed);
+
+	if (bytes == 0) {
+		bytes = load_piece_bytes(db->load_memory);
+		atomic_store_explicit(&db->load_piece, bytes,
+				      memory_order_relaxed);
+	}
+	return bytes;
 }
 
 int store_load_is_full(struct store *db, const struct store_batch *b)
 {
 	return b->bytes.len + 2 * b->count * sizeof(struct order_item) >=
-	       db->load_piece;
+	       store_load_piece(db);
 }
 
 /* The first failure, to whoever asks. */

@@ -15,9 +15,9 @@
 #define LOAD_WORKERS 2u
 
 /*
- * Bytes of a piece, what sorting it needs included, for a store of these
- * options: a third of load_memory, which is at most a quarter of memory.
+ * Bytes of a piece, what sorting it needs included: a third of load_memory,
+ * which is at most a quarter of memory.
  */
-uint64_t load_piece_bytes(const struct options *o);
+uint64_t load_piece_bytes(uint64_t load_memory);
 
 #endif

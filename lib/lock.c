@@ -69,16 +69,9 @@ int lock_open(struct lock *l, const struct dir *dir, bool write, bool create,
 			    .probe = -1,
 			    .writable = write,
 			    .timeout_ms = timeout_ms };
-	l->fd = os_open(dir, NAME_LOCK, flags, 0666, err);
+	l->fd = os_open_stat(dir, NAME_LOCK, flags, 0666, &st, err);
 	if (l->fd < 0)
 		return l->fd;
-	if (os.fstat(l->fd, &st) < 0) {
-		int r = store_fail_errno(err, dir->path, NAME_LOCK, "fstat",
-					 errno);
-
-		os_close(l->fd);
-		return r;
-	}
 	l->inode = st.st_ino;
 	for (int i = 0; i < ROLES; i++)
 		os_cond_init(&l->given[i]);

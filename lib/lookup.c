@@ -3,10 +3,13 @@
 #include "lib/snapshot.h"
 #include "lib/tables.h"
 
+/* now_ms 0: now, for which few need the clock. */
 static bool is_live(const struct lookup *l, uint64_t now_ms)
 {
-	return l->kind == ENTRY_PUT &&
-	       (l->expires_ms == 0 || l->expires_ms > now_ms);
+	if (l->kind != ENTRY_PUT)
+		return false;
+	return l->expires_ms == 0 ||
+	       l->expires_ms > (now_ms ? now_ms : os.now_ms());
 }
 
 /* Logs, newest first: 1 found, 0 not there. */
@@ -99,7 +102,7 @@ int lookup_in(struct store *db, struct generation *g, const struct root *roots,
 
 	if (r == 0)
 		r = find_in_runs(db, g, key, l, err);
-	if (r == 1 && !is_live(l, now_ms ? now_ms : os.now_ms()))
+	if (r == 1 && !is_live(l, now_ms))
 		r = 0;
 	return r;
 }
@@ -125,7 +128,7 @@ int lookup(struct store *db, struct slice key, struct lookup *l,
 	int r;
 
 	/* Without a pin: a file that is gone means a newer generation. */
-	r = generation_current(db, &g, err);
+	r = generation_look(db, &g, err);
 	if (r < 0)
 		return r;
 	r = lookup_in(db, g, NULL, 0, key, l, &e);

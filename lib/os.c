@@ -378,10 +378,9 @@ int dir_sync(const struct dir *d, struct store_error *err)
 	return STORE_EIO;
 }
 
-int os_open(const struct dir *d, const char *name, int flags, mode_t mode,
-	    struct store_error *err)
+int os_open_stat(const struct dir *d, const char *name, int flags, mode_t mode,
+		 struct stat *st, struct store_error *err)
 {
-	struct stat st;
 	int fd;
 
 	do
@@ -395,20 +394,26 @@ int os_open(const struct dir *d, const char *name, int flags, mode_t mode,
 		return store_fail_errno(err, d->path, name,
 					flags & O_CREAT ? "create" : "open",
 					errno);
-	if (flags & O_CREAT)
-		return fd;
-	if (os.fstat(fd, &st) < 0) {
+	if (os.fstat(fd, st) < 0) {
 		int r = store_fail_errno(err, d->path, name, "fstat", errno);
 
 		os_close(fd);
 		return r;
 	}
-	if (!S_ISREG(st.st_mode)) {
+	if (!S_ISREG(st->st_mode)) {
 		os_close(fd);
 		return store_corrupt(err, d->path, name, STORE_NO_OFFSET,
 				     "not a regular file");
 	}
 	return fd;
+}
+
+int os_open(const struct dir *d, const char *name, int flags, mode_t mode,
+	    struct store_error *err)
+{
+	struct stat st;
+
+	return os_open_stat(d, name, flags, mode, &st, err);
 }
 
 void os_close(int fd)
@@ -512,27 +517,24 @@ int os_unlink(const struct dir *d, const char *name, struct store_error *err)
 int os_read_file(const struct dir *d, const char *name, size_t max,
 		 struct buf *out, struct store_error *err)
 {
-	uint64_t size;
-	size_t got;
+	struct stat st;
+	size_t size, got;
 	int fd, r;
 
-	fd = os_open(d, name, O_RDONLY, 0, err);
+	fd = os_open_stat(d, name, O_RDONLY, 0, &st, err);
 	if (fd < 0)
 		return fd;
-	r = os_size(fd, &size, d, name, err);
-	if (r < 0)
-		goto out;
+	size = (size_t)st.st_size;
 	if (size > max) {
 		r = store_corrupt(err, d->path, name, max,
 				  "the file is larger than it may be");
 		goto out;
 	}
-	if (buf_reserve(out, (size_t)size + 1) < 0) {
+	if (buf_reserve(out, size + 1) < 0) {
 		r = store_nomem(err);
 		goto out;
 	}
-	r = os_read_some(fd, out->data + out->len, (size_t)size, 0, &got, d,
-			 name, err);
+	r = os_read_some(fd, out->data + out->len, size, 0, &got, d, name, err);
 	if (r == 0)
 		out->len += got;
 out:

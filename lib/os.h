@@ -115,6 +115,9 @@ int dir_sync(const struct dir *d, struct store_error *err);
  */
 int os_open(const struct dir *d, const char *name, int flags, mode_t mode,
 	    struct store_error *err);
+/* The same, and what fstat tells of it. */
+int os_open_stat(const struct dir *d, const char *name, int flags, mode_t mode,
+		 struct stat *st, struct store_error *err);
 /* Close; -1 is fine. */
 void os_close(int fd);
 

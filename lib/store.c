@@ -3,7 +3,6 @@
 #include "lib/create.h"
 #include "lib/engine.h"
 #include "lib/install.h"
-#include "lib/load.h"
 #include "lib/queue.h"
 #include "lib/rebuild.h"
 #include "lib/tables.h"
@@ -201,7 +200,7 @@ static int enter(struct store *db, const char *path,
 		return r;
 	}
 	db->batch_limit = g->v.options.write_buffer;
-	db->load_piece = load_piece_bytes(&g->v.options);
+	db->load_memory = g->v.options.load_memory;
 	if (!db->one_shot) {
 		uint64_t bytes = config->cache_bytes ? config->cache_bytes
 						     : g->v.options.cache_bytes;

@@ -15,31 +15,32 @@ static int open_file(struct table **out, const struct dir *dir,
 		     const char *name, struct cache *cache,
 		     struct counters *counters, struct store_error *err)
 {
-	uint8_t bytes[SST_FOOTER];
 	struct table *t = NULL;
 	uint64_t size;
+	struct stat st;
 	const char *why;
 	int fd, r;
 
-	fd = os_open(dir, name, O_RDONLY, 0, err);
+	fd = os_open_stat(dir, name, O_RDONLY, 0, &st, err);
 	if (fd < 0)
 		return fd;
-	if ((r = os_size(fd, &size, dir, name, err)) < 0)
-		goto out;
+	size = (uint64_t)st.st_size;
 	if (size < SST_FOOTER) {
 		r = store_corrupt(err, dir->path, name, size,
 				  "too short for a table");
 		goto out;
 	}
-	if ((r = os_read(fd, bytes, SST_FOOTER, size - SST_FOOTER, dir, name,
-			 err)) < 0)
-		goto out;
 	t = calloc(1, sizeof(*t));
 	if (!t) {
 		r = store_nomem(err);
 		goto out;
 	}
-	why = sst_footer_decode(bytes, size, &t->footer);
+	t->tail_len = size < TABLE_TAIL ? (size_t)size : TABLE_TAIL;
+	if ((r = os_read(fd, t->tail, t->tail_len, size - t->tail_len, dir,
+			 name, err)) < 0)
+		goto out;
+	why = sst_footer_decode(t->tail + t->tail_len - SST_FOOTER, size,
+				&t->footer);
 	if (why) {
 		r = store_corrupt(err, dir->path, name, size - SST_FOOTER, why);
 		goto out;
@@ -106,6 +107,12 @@ uint64_t table_size(const struct table *t)
 	return t->size;
 }
 
+static bool in_tail(const struct table *t, struct sst_place place)
+{
+	return place.off >= t->size - t->tail_len && place.off <= t->size &&
+	       place.len <= t->size - place.off;
+}
+
 int table_stored(struct table *t, struct window *w, struct sst_place place,
 		 enum sst_kind kind, struct sst_block *b,
 		 struct store_error *err)
@@ -117,9 +124,16 @@ int table_stored(struct table *t, struct window *w, struct sst_place place,
 	if (place.len > sst_decoded_max(kind) + SST_TRAILER)
 		return table_corrupt(t, place.off,
 				     "a block with an impossible length", err);
-	r = view_read(&t->view, w, place.off, place.len, t->size, &stored, err);
-	if (r < 0)
-		return r;
+	if (in_tail(t, place)) {
+		stored = slice_make(t->tail +
+					    (place.off + t->tail_len - t->size),
+				    place.len);
+	} else {
+		r = view_read(&t->view, w, place.off, place.len, t->size,
+			      &stored, err);
+		if (r < 0)
+			return r;
+	}
 	why = sst_block_check(stored, kind, t->footer.salt, place.off, b);
 	if (why)
 		return table_corrupt(t, place.off, why, err);

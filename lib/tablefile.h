@@ -13,10 +13,16 @@
 #include "lib/table.h"
 #include "lib/view.h"
 
+/* So much of the end is read when a table is opened: as a rule the root, too.
+ */
+#define TABLE_TAIL 4096u
+
 struct table {
 	struct view view;
 	uint64_t size;
 	struct sst_footer footer;
+	uint8_t tail[TABLE_TAIL];
+	size_t tail_len;
 	struct cache *cache;	   /* or NULL */
 	struct counters *counters; /* or NULL */
 	atomic_uint refs;

@@ -1,6 +1,6 @@
 #include "lib/tables.h"
 
-#define SLOTS 512u /* of the hash; a power of two above TABLES_OPEN */
+#define SLOTS 64u /* of the hash; a power of two */
 
 struct open_table {
 	uint64_t number;

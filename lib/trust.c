@@ -46,7 +46,7 @@ static int place_of(struct living *l, struct os_place *at,
 static int state_trusted(struct store *db, struct token *t,
 			 struct store_error *err)
 {
-	bool cached;
+	bool cached, placed = db->state_open && db->place.inode;
 	int r;
 
 	memset(t, 0, sizeof(*t));
@@ -57,7 +57,8 @@ static int state_trusted(struct store *db, struct token *t,
 		if (!db->state_open)
 			return 0;
 	}
-	r = place_of(&db->state, &db->place, err);
+	/* An open file does not move: its place is asked for once. */
+	r = placed ? 0 : place_of(&db->state, &db->place, err);
 	if (r == 0)
 		r = living_token(&db->state, t, !db->place.unique, &cached,
 				 err);

@@ -19,7 +19,7 @@ TEST(defaults_pass_their_own_check)
 	CHECK(o.write_buffer == 64u << 20);
 	CHECK(o.tree_buffer == 256u << 20);
 	CHECK(o.compression == CODEC_LZ4);
-	CHECK(o.compression_last == CODEC_ZSTD);
+	CHECK(o.compression_last == CODEC_LZ4);
 	CHECK(o.maintenance == MAINTENANCE_AUTO);
 }
 
