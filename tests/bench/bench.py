@@ -44,9 +44,9 @@ class Setup:
             1 if args.tiny else 3 if args.quick else 5)
         # Seconds that one contender may take for one row.
         self.patience = 5 if self.quick else 60
-        self.env = dict(os.environ, LC_ALL='C', LSM_DIR='/nonexistent',
-                        PATH='%s:%s' % (self.build / 'bin',
-                                        os.environ['PATH']))
+        os.environ.update(LC_ALL='C', PATH='%s:%s' % (
+            self.build / 'bin', os.environ['PATH']))
+        self.env = dict(os.environ)
 
     def wants(self, group, name):
         """Is this row asked for?"""
@@ -56,7 +56,7 @@ class Setup:
     def has(self, program):
         """Is this program here, and wanted?"""
         return not self.args.tiny and \
-            shutil.which(program, path=self.env['PATH']) is not None
+            shutil.which(program) is not None
 
 
 def arguments():

@@ -1,7 +1,7 @@
 """peers.py - the command lines of the programs that are compared.
 
-{w} is the directory of data and stores, {n} the number of a record there is,
-{key} its key.  Each peer has its best setting that its program can be told.
+{w} is the directory of data and stores, {tools} that of our own, {n} the number
+of records, {key} a key that is there.  Each peer has its best setting that its program can be told.
 """
 
 SQL_FAST = ('PRAGMA journal_mode=off; PRAGMA synchronous=off; '
@@ -39,6 +39,8 @@ NEEDS = {
     'mdb_dump -p': ('mdb_dump', 'kv.mdb'),
     'tkrzw': ('tkrzw_dbm_util', 'kv.tkt'),
     'cdb': ('cdb', 'kv.cdb'),
+    'gdbmtool': ('gdbmtool', None),
+    'lsm-put, unsorted': ('lsm-put', None),
 }
 
 LOAD = {
@@ -59,23 +61,14 @@ GET = {
     'ours': 'lsm-get -d {w}/kv.lsm {key}',
     '/bin/true': '/bin/true',
     'nothing, static': '{tools}/nothing',
-    'sqlite3': "sqlite3 {w}/kv.sqlite SELECT\\ v\\ FROM\\ kv\\ WHERE\\ "
-               "k='{key}'",
+    'sqlite3': 'sqlite3 {w}/kv.sqlite '
+               '"SELECT v FROM kv WHERE k=\'{key}\'"',
     'ldb': LDB % 'kv.bulk' + ' get {key}',
     'tkrzw': 'tkrzw_dbm_util get {w}/kv.tkt {key}',
     'cdb': 'cdb -q {w}/kv.cdb {key}',
 }
 
-PUT = {
-    'ours': 'lsm-put -d {w}/put.lsm {key} value',
-    '/bin/true, append, fdatasync': '{tools}/append {w}/put.lsm/../appended',
-    'sqlite3': "sqlite3 {w}/put.sqlite PRAGMA\\ synchronous=full "
-               "INSERT\\ OR\\ REPLACE\\ INTO\\ kv\\ VALUES('{key}','value')",
-    'ldb': LDB % 'put.rocks' + ' put {key} value',
-    'tkrzw': 'tkrzw_dbm_util set --sync_hard {w}/put.tkt {key} value',
-    'gdbmtool': 'gdbmtool -q -s {w}/put.gdbm store {key} value',
-}
-# Makes the stores that PUT writes to.
+# Stores of one record, and a put into them.
 PUT_SETUP = {
     'ours': 'lsm-put -d {w}/put.lsm first value',
     'sqlite3': "sqlite3 {w}/put.sqlite 'PRAGMA journal_mode=wal' "
@@ -83,6 +76,44 @@ PUT_SETUP = {
     'ldb': LDB % 'put.rocks' + ' --create_if_missing put first value',
     'tkrzw': 'tkrzw_dbm_util create {w}/put.tkt',
     'gdbmtool': 'gdbmtool -q -n {w}/put.gdbm store first value',
+}
+PUT = {
+    'ours': 'lsm-put -d {w}/put.lsm {key} value',
+    '/bin/true, append, fdatasync': '{tools}/append {w}/put.appended',
+    'sqlite3': 'sqlite3 {w}/put.sqlite "PRAGMA synchronous=full" '
+               '"INSERT OR REPLACE INTO kv VALUES(\'{key}\',\'value\')"',
+    'ldb': LDB % 'put.rocks' + ' put {key} value',
+    'tkrzw': 'tkrzw_dbm_util set --sync_hard {w}/put.tkt {key} value',
+    'gdbmtool': 'gdbmtool -q -s {w}/put.gdbm store {key} value',
+}
+
+# 200 such puts by xargs, 8 at a time.
+XARGS = {
+    'ours': 'seq 200 | xargs -P8 -I% lsm-put -d {w}/put.lsm % value',
+    'one after another': 'seq 200 | xargs -I% lsm-put -d {w}/put.lsm % value',
+    'tkrzw': 'seq 200 | xargs -P8 -I% '
+             'tkrzw_dbm_util set --sync_hard {w}/put.tkt % value',
+    'sqlite3': 'seq 200 | xargs -P8 -I% sqlite3 {w}/put.sqlite '
+               '".timeout 60000" '
+               '"INSERT OR REPLACE INTO kv VALUES(\'%\',\'value\')"',
+}
+
+# A stream of puts, each durable before the next: part {i} of {parts}.
+STREAM = {
+    'ours': 'lsm-put -d {w}/put.lsm --batch-size 1 < {w}/part.{i}',
+    'sqlite3': "sqlite3 {w}/put.sqlite '.timeout 60000' "
+               "'PRAGMA synchronous=full' '.read {w}/part.{i}.sql'",
+}
+
+# A load that runs while one gets; and the get.
+BESIDE_LOAD = {
+    'ours': 'lsm-put -q -d {w}/kv.lsm < {w}/kv.tsv && '
+            'lsm-flush -q -d {w}/kv.lsm && lsm-compact -q -d {w}/kv.lsm',
+    'sqlite3': "sqlite3 {w}/kv.sqlite '.timeout 60000' "
+               "'PRAGMA journal_mode=wal' '.mode tabs' "
+               "'CREATE TEMP TABLE t(k, v)' '.import {w}/kv.tsv t' "
+               "'INSERT OR REPLACE INTO kv SELECT * FROM t'",
+    'ldb': LDB % 'kv.bulk' + ' load < {w}/kv.ldb',
 }
 
 # {keys}: the file of keys.
@@ -108,8 +139,8 @@ SCAN = {
 RANGE = {
     'ours': 'lsm-scan -d {w}/kv.lsm --from {key} --limit 100',
     'ldb': LDB % 'kv.bulk' + ' scan --from={key} --max_keys=100',
-    'sqlite3': "sqlite3 {w}/kv.sqlite SELECT\\ k,\\ v\\ FROM\\ kv\\ WHERE\\ "
-               "k\\ >=\\ '{key}'\\ ORDER\\ BY\\ k\\ LIMIT\\ 100",
+    'sqlite3': 'sqlite3 {w}/kv.sqlite "SELECT k, v FROM kv '
+               'WHERE k >= \'{key}\' ORDER BY k LIMIT 100"',
     'tkrzw': 'tkrzw_dbm_util list --move jump --jump_key {key} --items 100 '
              '{w}/kv.tkt',
 }
@@ -121,12 +152,4 @@ DUMP = {
     'sqlite3': "sqlite3 {w}/kv.sqlite '" + SQL_READ + "' .dump > {w}/out",
     'tkrzw': 'tkrzw_dbm_util export --tsv {w}/kv.tkt {w}/out',
     'cdb': 'cdb -d {w}/kv.cdb > {w}/out',
-}
-
-# One put of each of many processes: {{}} is the key.
-XARGS = {
-    'ours': 'lsm-put -d {w}/put.lsm {{}} value',
-    'tkrzw': 'tkrzw_dbm_util set --sync_hard {w}/put.tkt {{}} value',
-    'sqlite3': "sqlite3 {w}/put.sqlite '.timeout 60000' "
-               "\"INSERT OR REPLACE INTO kv VALUES('{{}}','value')\"",
 }

@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	int n = runs > 0 ? split(argv + raw + 2, commands) : 0;
 	double *took;
 
-	if (n < 2) {
+	if (n < 2 - raw) {
 		fprintf(stderr,
 			"usage: spawn [-r] RUNS A... -- B... [-- C...]\n");
 		return 64;
