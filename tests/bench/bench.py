@@ -1,9 +1,10 @@
 """bench.py - the comparison: ours and its peers, side by side in one run.
 
 usage: bench.py [--quick | --tiny] [--records N] [--rounds N] [--only WORD]...
-                [--peers NAMES] [--work DIR] [--readme]
+                [--peers NAMES] [--work DIR] [--out DIR] [--readme]
 
-Prints one table, and leaves it in $BUILD/bench as table.md and result.json.
+Prints one table, and leaves it in $BUILD/bench, or DIR of --out, as table.md
+and result.json.  Data and stores are in $BUILD/bench/work, or DIR of --work.
 --quick is under five minutes, --tiny (ours alone, a thousand records) under
 twenty seconds.  --only keeps rows whose "group name" holds WORD; --peers a
 comma-separated list of libraries to set ours beside (none: ours alone).
@@ -43,7 +44,7 @@ class Setup:
         self.rounds = args.rounds or (
             1 if args.tiny else 3 if args.quick else 5)
         # Seconds that one contender may take for one row.
-        self.patience = 5 if self.quick else 60
+        self.patience = 1.5 if self.quick else 40
         os.environ.update(LC_ALL='C', PATH='%s:%s' % (
             self.build / 'bin', os.environ['PATH']))
         self.env = dict(os.environ)
@@ -68,6 +69,7 @@ def arguments():
     p.add_argument('--only', action='append')
     p.add_argument('--peers')
     p.add_argument('--work')
+    p.add_argument('--out')
     p.add_argument('--readme', action='store_true')
     return p.parse_args()
 
@@ -85,7 +87,8 @@ def main():
         'settings': {**programs.settings(setup), **libraries.settings(setup)},
         'rows': [r.as_json() for r in rows],
     }
-    out = setup.build / 'bench'
+    out = pathlib.Path(setup.args.out or setup.build / 'bench')
+    out.mkdir(parents=True, exist_ok=True)
     text = table.render(rows, result)
     (out / 'result.json').write_text(json.dumps(result, indent=1) + '\n')
     (out / 'table.md').write_text(text)

@@ -32,8 +32,8 @@ class Work:
         self.fresh, self.copy, self.settings = fresh, copy, settings
 
     def arguments(self, records):
-        ops = self.ops if self.ops > 1 else max(1, int(records * self.ops))
-        return ['ops=%d' % min(ops, records)] + [
+        ops = self.ops if self.ops > 1 else int(records * self.ops)
+        return ['ops=%d' % max(1, min(ops, records))] + [
             '%s=%d' % kv for kv in self.settings.items()]
 
 
@@ -46,7 +46,7 @@ def fills():
         yield Work(row + ', single', row, WRITES, **how, **SINGLE)
         yield Work(row + ', batches, sync', row, WRITES, ops=0.1, sync=1,
                    **how, **BATCH)
-        yield Work(row + ', single, sync', row, WRITES, ops=2000, sync=1,
+        yield Work(row + ', single, sync', row, WRITES, ops=0.001, sync=1,
                    **how, **SINGLE)
 
 
@@ -123,6 +123,39 @@ def one(setup, engine, work, size, base, details):
     return run
 
 
+# What is told of each row besides: text, field of drive.c, factor, bars.
+RESOURCES = [
+    ('peak memory, MiB', 'peak_kib', 1 / 1024, [('rocksdb', 1.0)]),
+    ('on disk, MiB', 'disk_bytes', 1 / 1048576, [('rocksdb', 1.0)]),
+    ('written, MiB', 'written_bytes', 1 / 1048576, []),
+    ('CPU, s', 'cpu_s', 1, []),
+]
+WAITS = [('p50', 'p50_us'), ('p99', 'p99_us'), ('p99.9', 'p999_us'),
+         ('max', 'max_us')]
+
+
+def further(row, work):
+    """Rows of what a row used, and of how long its writes waited."""
+    out = []
+
+    def add(group, name, unit, field, factor, bars):
+        more = Row('%s: %s' % (row.group, group), name, unit, bars=bars)
+        for engine, runs in row.details.items():
+            for got in runs:
+                if field in got:
+                    more.add(engine, got[field] * factor)
+        if more.values:
+            out.append(more)
+
+    for group, field, factor, bars in RESOURCES:
+        add(group, row.name, group.split(', ')[1], field, factor, bars)
+    if work.settings.get('batch') == 1 or work.row == 'readwhilewriting':
+        for name, field in WAITS:
+            add('how long a write takes, us', '%s, %s' % (row.name, name),
+                'us', field, 1, [])
+    return out
+
+
 def build(setup, names, size, base):
     """The databases that most rows begin with."""
     label, key, value, cache = size
@@ -151,6 +184,9 @@ def run(setup):
             row = Row(size[0], w.name, 'us', bars=w.bars)
             rows.append(take_turns(
                 row, [(e, one(setup, e, w, size, base, row.details))
-                      for e in names], setup.rounds, setup.patience))
+                      for e in names
+                      if not (e == 'lmdb' and w.row == 'compact')],
+                setup.rounds, setup.patience))
+            rows += further(row, w)
         shutil.rmtree(base, ignore_errors=True)
     return rows

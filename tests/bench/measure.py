@@ -115,18 +115,26 @@ def take_turns(row, contenders, rounds, patience):
     return row
 
 
-def shell(command, env=None, statuses=(0,)):
+def shell(command, env=None):
     """Seconds that a command of the shell takes."""
     began = time.monotonic()
     done = subprocess.run(['bash', '-c', 'set -o pipefail; ' + command],
                           env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     took = time.monotonic() - began
-    if done.returncode not in statuses:
+    if done.returncode:
         raise Failed('status %d: %s' % (
             done.returncode,
             done.stderr.decode(errors='replace').strip()[-200:]))
     return took
+
+
+def lines(command, env=None):
+    """How many lines a command writes, if it ends well."""
+    done = subprocess.run(['bash', '-c', 'set -o pipefail; ' + command +
+                           ' | wc -l'], env=env, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return int(done.stdout) if done.returncode == 0 else None
 
 
 def quiet_disk():

@@ -6,7 +6,8 @@ import subprocess
 
 import beside
 import peers
-from measure import Failed, Row, quiet_disk, say, shell, spawned, take_turns
+from measure import (Failed, Row, lines, quiet_disk, say, shell, spawned,
+                     take_turns)
 
 GROUP = 'programs'
 FILES = {'kv.tsv': 'tsv', 'kv.ldb': 'ldb', 'kv.dump': 'dump', 'kv.text': 'cdb'}
@@ -31,8 +32,8 @@ class Programs:
         return command.format(w=self.w, tools=self.setup.tools,
                               n=self.setup.records, key=self.key, **more)
 
-    def sh(self, command, **kw):
-        return shell(self.text(command), env=self.env, **kw)
+    def sh(self, command):
+        return shell(self.text(command), env=self.env)
 
     def remove(self, pattern):
         for path in self.w.glob(pattern):
@@ -69,8 +70,11 @@ class Programs:
         with open(self.w / 'keys.present') as f:
             self.key = f.readline().strip()
 
-    def turns(self, name, commands, bars, statuses=(0,), fresh=None, **more):
-        """Commands of the shell, by turns; `fresh`: what each begins without.
+    def turns(self, name, commands, bars, fresh=None, expect=None, **more):
+        """Commands of the shell, by turns.
+
+        fresh: the store that each begins without.  expect: how many lines
+        each must write when all is well; who does not takes no part.
         """
         row = Row(GROUP, name, 's', bars=bars)
 
@@ -79,14 +83,27 @@ class Programs:
                 if fresh:
                     self.remove(fresh(contender))
                     quiet_disk()
-                return shell(self.text(command, **more), env=self.env,
-                             statuses=statuses)
+                return shell(command, env=self.env)
             return run
 
-        self.rows.append(take_turns(
-            row, [(n, work(n, c)) for n, c in commands.items()
-                  if self.there(n, store=not fresh)],
-            self.setup.rounds, self.setup.patience))
+        contenders = []
+        for contender, command in commands.items():
+            command = self.text(command, **more)
+            if not self.there(contender, store=not fresh):
+                continue
+            if expect is not None:
+                got = lines(command.replace(' | cat > /dev/null', ''),
+                            self.env)
+                if got != expect:
+                    row.notes.append('%s: %s lines, should be %d' % (
+                        contender, got, expect))
+                if contender == row.ours:
+                    row.facts.append(('the answer is whole', got == expect))
+                elif got != expect:
+                    continue
+            contenders.append((contender, work(contender, command)))
+        self.rows.append(take_turns(row, contenders, self.setup.rounds,
+                                    self.setup.patience))
         return row
 
     def small(self, name, commands, bars, ours='ours', store=True):
@@ -170,9 +187,9 @@ class Programs:
                    [('/bin/true, append, fdatasync', 1.1)], store=False)
 
     def gets(self):
-        for kind, status in (('present', 0), ('absent', 1), ('zipf', 0)):
-            self.turns('gets by pipe, ' + kind, peers.GETS,
-                       [('best', 0.2)], statuses=(0, status),
+        for kind in ('present', 'absent', 'zipf'):
+            self.turns('gets by pipe, ' + kind, peers.GETS, [('best', 0.2)],
+                       expect=0 if kind == 'absent' else self.keys,
                        keys='keys.' + kind)
 
     def scan(self):
@@ -184,6 +201,7 @@ class Programs:
 
     def dump(self):
         self.turns('dump', peers.DUMP, [('best-cdb', 1.0)])
+        self.remove('out')
 
 
 ROWS = [
@@ -224,6 +242,5 @@ def run(setup):
                 row.facts.append(('failed: %s' % e, False))
                 say('%s: %s' % (name, e))
                 p.rows.append(row)
-    p.remove('kv.*.*')
     p.remove('put.*')
     return p.rows

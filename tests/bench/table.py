@@ -41,20 +41,25 @@ def verdict(row):
     return '; '.join(bars), word
 
 
+def between(ratio, row, peer):
+    """The ratio of ours to a peer's, its spread, and of how many rounds."""
+    if ratio is None:
+        return ''
+    rounds = len(row.ratios(peer))
+    return ' (%.2f, %.2f-%.2f%s)' % (*ratio, '; %d' % rounds if rounds < len(
+        row.values[row.ours]) else '')
+
+
 def group_table(rows):
     """One table of the rows of one group."""
-    peers = []
-    for r in rows:
-        peers += [p for p in r.peers() if p not in peers]
+    peers = list(dict.fromkeys(p for r in rows for p in r.peers()))
     cells = [['row', 'unit', 'ours'] + peers + ['bar', '']]
     for r in rows:
         line = [r.name, r.unit, number(r.median(r.ours))]
         for p in peers:
             ratio = r.ratio(p)
             line.append('' if r.median(p) is None else
-                        number(r.median(p)) + (
-                            '' if ratio is None else
-                            ' (%.2f, %.2f-%.2f)' % ratio))
+                        number(r.median(p)) + between(ratio, r, p))
         cells.append(line + list(verdict(r)))
     return lines_of(cells)
 
@@ -79,8 +84,9 @@ def render(rows, result):
         out += ['**This run is invalid**, for peers were slower than they '
                 'are: ' + '; '.join(result['invalid']) + '.', '']
     out += ['A cell is the median and, in brackets, the ratio of ours to it: '
-            'the median, the lowest and the highest of the rounds. Under 1 '
-            'is ahead.', '']
+            'the median, the lowest and the highest of the rounds (of more '
+            'than ten, the quartiles), and how many rounds a slow one took '
+            'part in. Under 1 is ahead.', '']
     for group in dict.fromkeys(r.group for r in rows):
         mine = [r for r in rows if r.group == group]
         out += ['#### ' + group, ''] + group_table(mine) + ['']
