@@ -6,8 +6,9 @@ import subprocess
 import threading
 import time
 
+import measure
 import peers
-from measure import Failed, Row, quiet_disk, say, take_turns
+from measure import Failed, Row, say, take_turns
 
 WRITERS = 8
 DELAY_US = 5000
@@ -37,13 +38,13 @@ def xargs(p):
     def work(command):
         def run():
             p.put_stores()
-            quiet_disk()
+            measure.quiet_disk()
             return p.sh(command)
         return run
 
     p.rows.append(take_turns(
         row, [(n, work(c)) for n, c in peers.XARGS.items()
-              if p.there(n, store=False)], p.setup.rounds, p.setup.patience))
+              if p.there(n, store=False)], p.setup))
     p.put_stores()
     p.sh(peers.XARGS['ours'])
     count = subprocess.run(['lsm-scan', '-d', p.w / 'put.lsm', '--count'],
@@ -73,7 +74,7 @@ def writers(p):
         def run():
             p.put_stores()
             p.remove('trace.*')
-            quiet_disk()
+            measure.quiet_disk()
             took = together(p, [p.text(prefix + peers.STREAM[name], i=i)
                                 for i in range(n)])
             return took * 1e3 / (n * puts)
@@ -85,8 +86,7 @@ def writers(p):
                   ('one writer', work('ours', 1, ''))]
     if p.there('sqlite3', store=False):
         contenders.append(('sqlite3', work('sqlite3', WRITERS, '')))
-    p.rows.append(take_turns(plain, contenders, p.setup.rounds,
-                             p.setup.patience))
+    p.rows.append(take_turns(plain, contenders, p.setup))
 
     shared = Row(p.group, '8 durable writers', 'commits a sync', higher=True)
 
@@ -97,7 +97,7 @@ def writers(p):
         return WRITERS * puts / syncs
 
     p.rows.append(take_turns(shared, [('ours', commits_a_sync)],
-                             p.setup.rounds, p.setup.patience))
+                             p.setup))
     shared.facts.append(('4 or more', shared.median('ours') >= 4))
 
     late = Row(p.group, '8 durable writers, a sync takes 5 ms', 'ms a put',
@@ -105,7 +105,7 @@ def writers(p):
     p.rows.append(take_turns(
         late, [('ours', work('ours', WRITERS, slow)),
                ('one writer', work('ours', 1, slow))],
-        p.setup.rounds, p.setup.patience))
+        p.setup))
     p.remove('part.*')
     p.remove('trace.*')
 
@@ -174,7 +174,6 @@ def gets_beside(p):
     contenders = [(name, work(name, True)) for name in peers.BESIDE_LOAD
                   if p.there(name)]
     contenders.insert(1, ('alone', work('ours', False)))
-    p.rows.append(take_turns(row, contenders, p.setup.rounds,
-                             p.setup.patience))
+    p.rows.append(take_turns(row, contenders, p.setup))
     row.facts.append(('no get fails', sum(failures['ours']) == 0))
     say('  gets that failed: %s' % failures)

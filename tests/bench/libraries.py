@@ -3,7 +3,8 @@ import json
 import shutil
 import subprocess
 
-from measure import Failed, Row, quiet_disk, say, take_turns
+import measure
+from measure import Failed, Row, say, take_turns
 
 # Other names are those of drive-NAME.
 ENGINES = ['ours', 'rocksdb', 'rocksdb-mmap', 'leveldb', 'lmdb', 'sqlite',
@@ -31,8 +32,10 @@ class Work:
         self.name, self.row, self.bars, self.ops = name, row, bars, ops
         self.fresh, self.copy, self.settings = fresh, copy, settings
 
-    def arguments(self, records):
+    def arguments(self, records, quick):
         ops = self.ops if self.ops > 1 else int(records * self.ops)
+        if quick and self.settings.get('batch') == 1:
+            ops //= 4
         return ['ops=%d' % max(1, min(ops, records))] + [
             '%s=%d' % kv for kv in self.settings.items()]
 
@@ -108,12 +111,12 @@ def one(setup, engine, work, size, base, details):
             where.mkdir(parents=True)
         elif work.copy:
             shutil.copytree(base / engine, where)
-        quiet_disk()
+        measure.quiet_disk()
         got = drive(setup, engine, work.row,
                     base / engine if not (work.fresh or work.copy) else where,
                     'records=%d' % setup.records, 'key_len=%d' % key,
                     'value_len=%d' % value, 'cache_bytes=%d' % cache,
-                    *work.arguments(setup.records))
+                    *work.arguments(setup.records, setup.quick))
         shutil.rmtree(where, ignore_errors=True)
         if work.row == 'readrandom' and got['found'] != got['done']:
             raise Failed('%d of %d found' % (got['found'], got['done']))
@@ -186,7 +189,7 @@ def run(setup):
                 row, [(e, one(setup, e, w, size, base, row.details))
                       for e in names
                       if not (e == 'lmdb' and w.row == 'compact')],
-                setup.rounds, setup.patience))
+                setup))
             rows += further(row, w)
         shutil.rmtree(base, ignore_errors=True)
     return rows

@@ -88,18 +88,20 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def take_turns(row, contenders, rounds, patience):
+def take_turns(row, contenders, setup, rounds=None):
     """Fill row.values: contenders is a list of (name, function -> figure).
 
-    One that took longer than `patience` seconds, all in all, sits out the
-    rounds that are left; ours never does.
+    One that would take longer than setup.patience seconds, all in all, sits
+    out the rounds that are left; ours does only when the run is late.
     """
     spent = {name: 0.0 for name, _ in contenders}
     out = set()
-    for i in range(rounds):
+    for i in range(rounds or setup.rounds):
+        if i and setup.late():
+            break
         for name, work in contenders:
             if name in out or (i and name != row.ours and
-                               spent[name] * (i + 1) / i > patience):
+                               spent[name] * (i + 1) / i > setup.patience):
                 continue
             began = time.monotonic()
             try:

@@ -6,11 +6,13 @@ of records, {key} a key that is there.  Each peer has its best setting that its 
 
 SQL_FAST = ('PRAGMA journal_mode=off; PRAGMA synchronous=off; '
             'PRAGMA cache_size=-524288; PRAGMA mmap_size=4294967296;')
-SQL_READ = 'PRAGMA cache_size=-524288; PRAGMA mmap_size=4294967296;'
+# What a PRAGMA says is no answer.
+SQL_READ = ("'.output /dev/null' 'PRAGMA cache_size=-524288' "
+            "'PRAGMA mmap_size=4294967296' '.output'")
 LDB = ('ldb --db={w}/%s --try_load_options=false --bloom_bits=10 '
        '--compression_type=lz4')
-SQL_KEYS = ("sqlite3 {w}/kv.sqlite '" + SQL_READ +
-            "' 'CREATE TEMP TABLE ask(k TEXT)' '.mode tabs' "
+SQL_KEYS = ('sqlite3 {w}/kv.sqlite ' + SQL_READ +
+            " 'CREATE TEMP TABLE ask(k TEXT)' '.mode tabs' "
             "'.import {w}/%s ask' "
             "'SELECT kv.k, kv.v FROM ask CROSS JOIN kv ON kv.k = ask.k'")
 
@@ -134,7 +136,7 @@ SCAN = {
     'ldb': LDB % 'kv.bulk' + ' scan | cat > /dev/null',
     'mdb_dump -p': 'mdb_dump -n -p {w}/kv.mdb | cat > /dev/null',
     'mdb_dump': 'mdb_dump -n {w}/kv.mdb | cat > /dev/null',
-    'sqlite3': "sqlite3 {w}/kv.sqlite '" + SQL_READ + "' '.mode tabs' "
+    'sqlite3': "sqlite3 {w}/kv.sqlite " + SQL_READ + " '.mode tabs' "
                "'SELECT k, v FROM kv ORDER BY k' | cat > /dev/null",
     'tkrzw': 'tkrzw_dbm_util list --items {n} {w}/kv.tkt | cat > /dev/null',
     'cdb': 'cdb -d {w}/kv.cdb | cat > /dev/null',
@@ -153,7 +155,7 @@ DUMP = {
     'ours': 'lsm-dump --records -d {w}/kv.lsm > {w}/out',
     'ldb': LDB % 'kv.bulk' + ' dump > {w}/out',
     'mdb_dump': 'mdb_dump -n -p {w}/kv.mdb > {w}/out',
-    'sqlite3': "sqlite3 {w}/kv.sqlite '" + SQL_READ + "' .dump > {w}/out",
+    'sqlite3': "sqlite3 {w}/kv.sqlite " + SQL_READ + " .dump > {w}/out",
     'tkrzw': 'rm -f {w}/out && tkrzw_dbm_util export --tsv {w}/kv.tkt {w}/out',
     'cdb': 'cdb -d {w}/kv.cdb > {w}/out',
 }

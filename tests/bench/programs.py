@@ -5,9 +5,9 @@ import shutil
 import subprocess
 
 import beside
+import measure
 import peers
-from measure import (Failed, Row, lines, quiet_disk, say, shell, spawned,
-                     take_turns)
+from measure import Failed, Row, lines, say, shell, spawned, take_turns
 
 GROUP = 'programs'
 FILES = {'kv.tsv': 'tsv', 'kv.ldb': 'ldb', 'kv.dump': 'dump', 'kv.text': 'cdb'}
@@ -82,7 +82,7 @@ class Programs:
             def run():
                 if fresh:
                     self.remove(fresh(contender))
-                    quiet_disk()
+                    measure.quiet_disk()
                 return shell(command, env=self.env)
             return run
 
@@ -95,15 +95,15 @@ class Programs:
                 got = lines(command.replace(' | cat > /dev/null', ''),
                             self.env)
                 if got != expect:
-                    row.notes.append('%s: %s lines, should be %d' % (
-                        contender, got, expect))
+                    row.notes.append('%s: %s, should be %d lines' % (
+                        contender, 'fails' if got is None else
+                        '%d lines' % got, expect))
                 if contender == row.ours:
                     row.facts.append(('the answer is whole', got == expect))
                 elif got != expect:
                     continue
             contenders.append((contender, work(contender, command)))
-        self.rows.append(take_turns(row, contenders, self.setup.rounds,
-                                    self.setup.patience))
+        self.rows.append(take_turns(row, contenders, self.setup))
         return row
 
     def small(self, name, commands, bars, ours='ours', store=True):

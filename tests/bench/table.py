@@ -29,7 +29,7 @@ def verdict(row):
     bars, met = [], []
     for against, limit, ratio, ok in row.verdicts():
         if limit is None:
-            bars.append(against)
+            bars.append('%s: %s' % (against, 'yes' if ok else 'NO'))
         elif ratio is None:
             bars.append('%g of %s: not measured' % (limit, against))
         else:
