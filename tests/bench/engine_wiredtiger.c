@@ -34,7 +34,8 @@ static void *open_wiredtiger(const struct engine_config *config)
 		engine_die("wiredtiger", "no memory");
 	snprintf(text, sizeof(text),
 		 "create,cache_size=%zu,"
-		 "log=(enabled=true,prealloc=false,file_max=100MB),checkpoint=(log_size=1GB),"
+		 "log=(enabled=true,prealloc=false,file_max=100MB),checkpoint=("
+		 "log_size=1GB),"
 		 "eviction=(threads_min=1,threads_max=2),mmap=true,"
 		 "transaction_sync=(enabled=%s,method=fsync),"
 		 "extensions=[libwiredtiger_snappy.so]",
