@@ -2,6 +2,7 @@
 # make deps       install what building and testing need (Debian, root)
 # make demo       the main job on this machine's own package database
 # make check      all tests that fit in ten minutes; check-full adds the long
+# make bench      beside the peers, of make deps-bench; bench-quick is short
 # make lint       formatting, include arrows, lone headers, analyzers
 # make asan tsan  the tests under sanitizers
 # make install    to PREFIX
@@ -100,8 +101,9 @@ $(BUILD)/tests/bench/%: tests/bench/%.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $<
 
 -include tests/crash/rules.mk
+include tests/bench/rules.mk
 
-tests: all units $(HARNESS) $(BUILD)/tests/bench/spawn
+tests: all units $(HARNESS) bench-tools
 
 # ---- what a person types ----
 

@@ -1,11 +1,13 @@
 /*
- * spawn.c - how long does one command take against another?
+ * spawn.c - how long do commands take against each other?
  *
- *	spawn RUNS A [ARG...] -- B [ARG...]
+ *	spawn [-r] RUNS A [ARG...] -- B [ARG...] [-- C...]
  *
- * Starts the two in turn, A B A B..., stdout on /dev/null, and prints
- * "RATIO A_US B_US": the median of A over the median of B, and both medians.
- * A command that fails ends it with 1.
+ * Starts them in turn, A B A B..., stdout on /dev/null, and prints
+ * "RATIO A_US B_US": the median of A over the median of B, and the medians of
+ * all.  With -r: a line a round, the microseconds of each; a command that is
+ * SLOW times slower than the first then takes part in every SLOW-th round
+ * only, and "-" stands for the others.  A command that fails ends it with 1.
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -14,6 +16,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#define COMMANDS_MAX 16
+#define SLOW 16
 
 extern char **environ;
 
@@ -46,34 +51,72 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+/* Cut the arguments at each "--"; how many commands they are. */
+static int split(char **argv, char ***commands)
+{
+	int n = 0;
+
+	for (char **a = argv; *a; n++) {
+		if (n == COMMANDS_MAX)
+			return 0;
+		commands[n] = a;
+		while (*a && strcmp(*a, "--"))
+			a++;
+		if (a == commands[n])
+			return 0;
+		if (*a)
+			*a++ = NULL;
+	}
+	return n;
+}
+
+/* took[c * runs + i] of command c in round i. */
+static void print(double *took, int n, int runs)
+{
+	for (int c = 0; c < n; c++)
+		qsort(took + (long)c * runs, (size_t)runs, sizeof(*took),
+		      compare);
+	printf("%.3f", took[runs / 2] / took[runs + runs / 2]);
+	for (int c = 0; c < n; c++)
+		printf(" %.0f", took[(long)c * runs + runs / 2]);
+	printf("\n");
+}
+
 int main(int argc, char **argv)
 {
 	posix_spawn_file_actions_t quiet;
-	int n = argc > 1 ? atoi(argv[1]) : 0;
-	char **a = argv + 2, **b = a;
-	double *ta, *tb;
+	int raw = argc > 1 && !strcmp(argv[1], "-r");
+	int runs = argc > raw + 1 ? atoi(argv[raw + 1]) : 0;
+	char **commands[COMMANDS_MAX];
+	int n = runs > 0 ? split(argv + raw + 2, commands) : 0;
+	double *took;
 
-	while (*b && strcmp(*b, "--"))
-		b++;
-	if (n < 1 || argc < 5 || !*b || !b[1]) {
-		fprintf(stderr, "usage: spawn RUNS A... -- B...\n");
+	if (n < 2 - raw) {
+		fprintf(stderr,
+			"usage: spawn [-r] RUNS A... -- B... [-- C...]\n");
 		return 64;
 	}
-	*b++ = NULL;
 	posix_spawn_file_actions_init(&quiet);
 	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
-	ta = calloc((size_t)n, sizeof(*ta));
-	tb = calloc((size_t)n, sizeof(*tb));
-	if (!ta || !tb)
+	took = calloc((size_t)runs * (size_t)n, sizeof(*took));
+	if (!took)
 		return 71;
-	for (int i = 0; i < n; i++) {
-		ta[i] = run(a, &quiet);
-		tb[i] = run(b, &quiet);
+	for (int i = 0; i < runs; i++) {
+		for (int c = 0; c < n; c++) {
+			double *t = took + (long)c * runs;
+			char end = c == n - 1 ? '\n' : ' ';
+
+			if (raw && i % SLOW && t[0] > SLOW * took[0]) {
+				printf("-%c", end);
+				continue;
+			}
+			t[i] = run(commands[c], &quiet);
+			if (raw)
+				printf("%.0f%c", t[i], end);
+		}
 	}
-	qsort(ta, (size_t)n, sizeof(*ta), compare);
-	qsort(tb, (size_t)n, sizeof(*tb), compare);
-	printf("%.3f %.0f %.0f\n", ta[n / 2] / tb[n / 2], ta[n / 2], tb[n / 2]);
-	free(ta);
-	free(tb);
+	if (!raw)
+		print(took, n, runs);
+	free(took);
 	return 0;
 }
