@@ -271,13 +271,8 @@ STORE_API uint64_t store_batch_limit(const struct store *db);
  * their size, or, if anything fails, none.  Either hides what is older and is
  * hidden by what is written after it became visible.
  *
- *	store_load_open(db, 0, &load, &err);
- *	while (... store_batch_put(&batch, key, value, &err) ...)
- *		if (store_load_is_full(db, &batch))
- *			store_load_add(load, &batch, &err);
- *	store_load_add(load, &batch, &err);
- *	store_load_commit(load, &err);
- *	store_load_free(load);
+ * Order of calls: store_load_open, {store_batch_put... until it is full,
+ * store_load_add}..., store_load_commit, store_load_free.
  */
 struct store_load;
 
@@ -285,10 +280,9 @@ STORE_API int store_load_open(struct store *db, int atomic,
 			      struct store_load **out, struct store_error *err);
 /*
  * Is the batch as large as a load wants them: with what sorting it takes, a
- * third of load_memory?  A load holds three of them.
+ * third of load_memory, store_load_piece() bytes?  A load holds three of them.
  */
 STORE_API int store_load_is_full(struct store *db, const struct store_batch *b);
-/* The size it means; the memory to reserve for a batch, if any. */
 STORE_API uint64_t store_load_piece(struct store *db);
 /*
  * Take over a batch, which is left empty, with memory for the next one.  Waits
