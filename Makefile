@@ -108,7 +108,7 @@ APT = DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq
 BUILD_DEPS = gcc libc6-dev binutils libjansson-dev libxxhash-dev liblz4-dev \
              libzstd-dev jq gawk
 TEST_DEPS = bats python3 strace xxhash xfsprogs e2fsprogs util-linux mandoc \
-            procps bsdextrautils
+            procps bsdextrautils rocksdb-tools
 LINT_DEPS = clang clang-format clang-tidy cppcheck shellcheck
 
 deps:
