@@ -1,9 +1,10 @@
 # make            build/bin, build/lib, build/plugins
 # make deps       install what building and testing need (Debian, root)
 # make demo       the main job on this machine's own package database
-# make check      all tests that fit in ten minutes; check-full adds the long
+# make check      all tests that fit in ten minutes
+# make check-full the same with the long runs, then asan and tsan
+# make asan tsan  the tests under sanitizers; those of threads
 # make lint       formatting, include arrows, lone headers, analyzers
-# make asan tsan  the tests under sanitizers
 # make install    to PREFIX
 #
 # STATIC=0 links the tools dynamically; MUTANT=name plants a bug that the
@@ -125,6 +126,7 @@ check: tests
 
 check-full: tests
 	@BUILD=$(BUILD) FULL=1 tests/run.sh
+	@$(MAKE) --no-print-directory asan tsan
 
 lint:
 	@tests/lint.sh
@@ -137,10 +139,11 @@ asan:
 	  HARDEN= SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
 	  SANITIZED=1 check
 
+TSAN_UNITS = $(BUILD)/tsan/tests/unit/test_threads $(BUILD)/tsan/tests/unit/test_queue
 tsan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan STATIC=0 OPT='-O1 -g' \
-	  HARDEN= SANITIZE='-fsanitize=thread -Wno-tsan' $(BUILD)/tsan/tests/unit/test_threads
-	$(BUILD)/tsan/tests/unit/test_threads
+	  HARDEN= SANITIZE='-fsanitize=thread -Wno-tsan' $(TSAN_UNITS)
+	@set -e; for t in $(TSAN_UNITS); do $$t; done
 
 DEST = $(DESTDIR)$(PREFIX)
 install:

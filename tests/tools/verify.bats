@@ -248,7 +248,7 @@ PY
 
 @test "verify: a flush killed at any sync leaves a sound store, and notes" {
   local n
-  command -v strace > /dev/null || skip "no strace"
+  needs_strace
   for n in {1..9}; do
     rm -rf data
     lsm-put k v
