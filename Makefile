@@ -94,13 +94,17 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/lib/libstore.a
 
 units: $(UNITS) $(PLUGINS) $(BADPLUGINS)
 
+$(BUILD)/tests/tools/%: tests/tools/%.c $(BUILD)/lib/libstore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/lib/libstore.a $(LDLIBS)
+
 $(BUILD)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $<
 
 -include tests/crash/rules.mk
 
-tests: all units $(HARNESS) $(BUILD)/tests/bench/spawn
+tests: all units $(HARNESS) $(BUILD)/tests/bench/spawn $(BUILD)/tests/tools/queue
 
 # ---- what a person types ----
 
