@@ -1,10 +1,11 @@
 # make            build/bin, build/lib, build/plugins
 # make deps       install what building and testing need (Debian, root)
 # make demo       the main job on this machine's own package database
-# make check      all tests that fit in ten minutes; check-full adds the long
+# make check      all tests that fit in ten minutes
+# make check-full the same with the long runs, then asan and tsan
+# make asan tsan  the tests under sanitizers; those of threads
 # make bench      beside the peers, of make deps-bench; bench-quick is short
 # make lint       formatting, include arrows, lone headers, analyzers
-# make asan tsan  the tests under sanitizers
 # make install    to PREFIX
 #
 # STATIC=0 links the tools dynamically; MUTANT=name plants a bug that the
@@ -96,6 +97,10 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/lib/libstore.a
 
 units: $(UNITS) $(PLUGINS) $(BADPLUGINS)
 
+$(BUILD)/tests/tools/%: tests/tools/%.c $(BUILD)/lib/libstore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/lib/libstore.a $(LDLIBS)
+
 $(BUILD)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $<
@@ -103,7 +108,7 @@ $(BUILD)/tests/bench/%: tests/bench/%.c
 -include tests/crash/rules.mk
 include tests/bench/rules.mk
 
-tests: all units $(HARNESS) bench-tools
+tests: all units $(HARNESS) bench-tools $(BUILD)/tests/tools/queue
 
 # ---- what a person types ----
 
@@ -112,7 +117,7 @@ APT = DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq
 BUILD_DEPS = gcc libc6-dev binutils libjansson-dev libxxhash-dev liblz4-dev \
              libzstd-dev jq gawk
 TEST_DEPS = bats python3 strace xxhash xfsprogs e2fsprogs util-linux mandoc \
-            procps bsdextrautils
+            procps bsdextrautils rocksdb-tools
 LINT_DEPS = clang clang-format clang-tidy cppcheck shellcheck
 
 deps:
@@ -129,6 +134,7 @@ check: tests
 
 check-full: tests
 	@BUILD=$(BUILD) FULL=1 tests/run.sh
+	@$(MAKE) --no-print-directory asan tsan
 
 lint:
 	@tests/lint.sh
@@ -141,10 +147,11 @@ asan:
 	  HARDEN= SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
 	  SANITIZED=1 check
 
+TSAN_UNITS = $(BUILD)/tsan/tests/unit/test_threads $(BUILD)/tsan/tests/unit/test_queue
 tsan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan STATIC=0 OPT='-O1 -g' \
-	  HARDEN= SANITIZE='-fsanitize=thread -Wno-tsan' $(BUILD)/tsan/tests/unit/test_threads
-	$(BUILD)/tsan/tests/unit/test_threads
+	  HARDEN= SANITIZE='-fsanitize=thread -Wno-tsan' $(TSAN_UNITS)
+	@set -e; for t in $(TSAN_UNITS); do $$t; done
 
 DEST = $(DESTDIR)$(PREFIX)
 install:

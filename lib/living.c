@@ -1,5 +1,7 @@
 #include "lib/living.h"
 
+#include "lib/names.h"
+
 #include <errno.h>
 
 /* A writer needs microseconds between two bytes; a damaged cell for ever. */
@@ -15,6 +17,8 @@ int living_open(struct living *l, const struct dir *dir, const char *name,
 
 	if (fd < 0)
 		return fd;
+	if (create)
+		os_adopt(dir, fd, NAME_MANIFEST, 0777);
 	view_init(&l->view, fd, dir, name, map_bytes);
 	return 0;
 }

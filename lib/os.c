@@ -378,6 +378,13 @@ int dir_sync(const struct dir *d, struct store_error *err)
 	return STORE_EIO;
 }
 
+static int not_regular(const struct dir *d, const char *name,
+		       struct store_error *err)
+{
+	return store_corrupt(err, d->path, name, STORE_NO_OFFSET,
+			     "not a regular file");
+}
+
 int os_open_stat(const struct dir *d, const char *name, int flags, mode_t mode,
 		 struct stat *st, struct store_error *err)
 {
@@ -390,10 +397,16 @@ int os_open_stat(const struct dir *d, const char *name, int flags, mode_t mode,
 				       O_NONBLOCK,
 			       mode);
 	while (fd < 0 && errno == EINTR);
+	/* a link; a directory; a FIFO or a device without the other end */
+	if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO))
+		return not_regular(d, name, err);
 	if (fd < 0)
 		return store_fail_errno(err, d->path, name,
 					flags & O_CREAT ? "create" : "open",
 					errno);
+	memset(st, 0, sizeof(*st));
+	if (flags & O_EXCL)
+		return fd; /* new, and a file */
 	if (os.fstat(fd, st) < 0) {
 		int r = store_fail_errno(err, d->path, name, "fstat", errno);
 
@@ -402,8 +415,7 @@ int os_open_stat(const struct dir *d, const char *name, int flags, mode_t mode,
 	}
 	if (!S_ISREG(st->st_mode)) {
 		os_close(fd);
-		return store_corrupt(err, d->path, name, STORE_NO_OFFSET,
-				     "not a regular file");
+		return not_regular(d, name, err);
 	}
 	return fd;
 }
@@ -414,6 +426,18 @@ int os_open(const struct dir *d, const char *name, int flags, mode_t mode,
 	struct stat st;
 
 	return os_open_stat(d, name, flags, mode, &st, err);
+}
+
+void os_adopt(const struct dir *d, int fd, const char *like, mode_t mask)
+{
+	struct stat want, have;
+
+	if (os.fstatat(d->fd, like, &want) < 0 || os.fstat(fd, &have) < 0)
+		return;
+	if ((have.st_uid != want.st_uid || have.st_gid != want.st_gid) &&
+	    (os.fchown(fd, want.st_uid, want.st_gid) == 0 ||
+	     os.fchown(fd, (uid_t)-1, want.st_gid) == 0))
+		os.fchmod(fd, want.st_mode & mask);
 }
 
 void os_close(int fd)

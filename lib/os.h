@@ -120,6 +120,11 @@ int os_open_stat(const struct dir *d, const char *name, int flags, mode_t mode,
 		 struct stat *st, struct store_error *err);
 /* Close; -1 is fine. */
 void os_close(int fd);
+/*
+ * Give a new file the owner, group and mode (& mask) of `like`, or, where we
+ * may not, its group, or nothing: what root makes in somebody's store is his.
+ */
+void os_adopt(const struct dir *d, int fd, const char *like, mode_t mask);
 
 /* Exactly `n` bytes, or STORE_ECORRUPT ("ends early") or STORE_EIO. */
 int os_read(int fd, void *p, size_t n, uint64_t off, const struct dir *d,

@@ -30,6 +30,7 @@ int tableout_open(struct tableout *o, const struct dir *dir, uint64_t number,
 	if (r < 0)
 		goto out;
 	o->fd = r;
+	os_adopt(dir, o->fd, NAME_MANIFEST, mode);
 	return 0;
 out:
 	tableout_release(o);

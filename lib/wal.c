@@ -13,6 +13,7 @@ int wal_create(const struct dir *dir, const struct wal_header *h,
 	fd = os_open(dir, name, O_RDWR | O_CREAT | O_EXCL, 0666, err);
 	if (fd < 0)
 		return fd;
+	os_adopt(dir, fd, NAME_MANIFEST, 0777);
 	wal_header_encode(head, h);
 	r = os_write(fd, head, sizeof(head), 0, dir, name, err);
 	if (r == 0)

@@ -1,7 +1,8 @@
 # floors.bats - what must never get slower or larger than this.
 #
 # Ratios of two commands measured in turn in one run, never absolute times.
-# 200,000 records; with FULL=1 2,000,000 and the load beside RocksDB's.
+# Promised are 2,000,000 records, which FULL=1 takes; else there are 200,000
+# (and 400,000 unflushed ones, as promised).
 
 load ../tools/helper
 
@@ -43,13 +44,16 @@ at_most() {
   at_most 1.2 200 lsm-get "$key" -- /bin/true
 }
 
-@test "floors: a get and a put beside many unflushed records cost 1.2 of beside ten" {
+@test "floors: a get and a put beside 400,000 unflushed records cost 1.2 of beside ten" {
   sanitized && skip "a sanitizer is not measured"
-  local n=$((RECORDS < 400000 ? RECORDS : 400000)) key
-  head -n $n "$BATS_FILE_TMPDIR/kv.tsv" | LSM_DIR=many lsm-put
-  head -n 10 "$BATS_FILE_TMPDIR/kv.tsv" | LSM_DIR=few lsm-put
-  key=$(sed -n 5p "$BATS_FILE_TMPDIR/kv.tsv" | cut -f1)
+  mawk 'BEGIN { srand(9); for (i = 0; i < 400000; i++)
+    printf "%08.0f%08.0f\tvalue %d of some length\n", rand() * 99999999,
+      i * 7919 % 99999989, i }' > in
+  LSM_DIR=many lsm-put < in
+  head -n 10 in | LSM_DIR=few lsm-put
+  key=$(sed -n 5p in | cut -f1)
   [ "$(find many -name '*.sst' | wc -l)" -eq 0 ]
+  [ "$(lsm-scan -d many --count)" -eq 400000 ]
   at_most 1.2 150 lsm-get -d many "$key" -- lsm-get -d few "$key"
   at_most 1.2 100 lsm-put -d many k v -- lsm-put -d few k v
 }
@@ -82,33 +86,51 @@ at_most() {
       cmp - "$BATS_FILE_TMPDIR/kv.tsv" )
 }
 
+# Twenty flushes of a hundredth of the store, all over its keys: each fills
+# level 0 and makes a round due.
 @test "floors: a round after one flush writes under a fifth of a leveled store" {
-  local before after
-  lsm-init write_buffer=2M table_bytes=2M level0_bytes=8M level0_runs=4
+  local before wrote size i
+  lsm-init maintenance=cron level0_runs=1
   lsm-put < "$BATS_FILE_TMPDIR/kv.tsv"
   lsm-flush
   lsm-compact
+  run -1 lsm-compact --is-needed
   written() { jq '[.compacted_bytes[]] | add // 0' data/MANIFEST.json; }
-  size=$(cat data/*.sst | wc -c)
-  before=$(written)
-  seq 1 2000 | sed 's/$/\tv/' | lsm-put
-  lsm-flush
-  lsm-compact
-  after=$(written)
-  echo "wrote $((after - before)) of $size"
-  [ $(((after - before) * 5)) -lt "$size" ]
+  for i in {1..20}; do
+    mawk -v n=$((RECORDS / 100)) -v i="$i" 'BEGIN { srand(i)
+      for (j = 0; j < n; j++)
+        printf "%08.0f%08.0f\tflush %d, record %d, %050d\n",
+          rand() * 99999999, j, i, j, j }' | lsm-put
+    lsm-flush
+    lsm-compact --is-needed
+    before=$(written)
+    lsm-compact
+    wrote=$(($(written) - before))
+    size=$(cat data/*.sst | wc -c)
+    echo "round $i wrote $wrote of $size"
+    # The first has nothing to merge with: its table moves down.
+    [ "$wrote" -gt 0 ] || [ "$i" -eq 1 ]
+    [ $((wrote * 5)) -lt "$size" ]
+  done
 }
 
 @test "floors: loading takes at most half of ldb load's time" {
-  [ -n "${FULL:-}" ] || { [ "$RECORDS" -lt 2000000 ] && return 0; }
-  command -v ldb > /dev/null || skip "needs ldb (rocksdb-tools)"
+  sanitized && skip "a sanitizer is not measured"
+  if ! command -v ldb > /dev/null; then
+    [ -z "${FULL:-}" ] # the full run has it
+    skip "needs ldb (rocksdb-tools)"
+  fi
   local t0 t1 t2
   sed 's/\t/ ==> /' "$BATS_FILE_TMPDIR/kv.tsv" > ldb.txt
-  t0=$(date +%s%N)
-  lsm-put < "$BATS_FILE_TMPDIR/kv.tsv"
-  t1=$(date +%s%N)
-  ldb --db=rocks --create_if_missing load < ldb.txt > /dev/null
-  t2=$(date +%s%N)
-  echo "ratio to ldb load: $(((t1 - t0) * 1000 / (t2 - t1))) per mille"
-  [ $(((t1 - t0) * 2)) -lt $((t2 - t1)) ]
+  for _ in 1 2 3; do
+    rm -rf data rocks
+    t0=$(date +%s%N)
+    lsm-put < "$BATS_FILE_TMPDIR/kv.tsv"
+    t1=$(date +%s%N)
+    ldb --db=rocks --create_if_missing load < ldb.txt > /dev/null
+    t2=$(date +%s%N)
+    echo "ratio to ldb load: $(((t1 - t0) * 1000 / (t2 - t1))) per mille"
+    [ $(((t1 - t0) * 2)) -gt $((t2 - t1)) ] || return 0
+  done
+  return 1
 }

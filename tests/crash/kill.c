@@ -33,7 +33,13 @@
 
 struct cut {
 	unsigned long write; /* the nth of the run */
+	unsigned long call;  /* which is this call of it */
 	uint64_t bytes;	     /* that arrive */
+};
+
+/* The oldest state that may be, as it lies and as a copy. */
+struct least {
+	size_t lying, copied;
 };
 
 struct trials {
@@ -46,8 +52,8 @@ struct trials {
 	struct cut *cuts;
 	size_t n_cuts;
 	unsigned long points; /* deaths before a call */
-	/* what was seen once is there after every later death */
-	size_t least, least_copy;
+	/* seen[n - 1]: after a death before call n, and so after every later */
+	struct least *seen;
 	unsigned long second; /* deaths of the next process */
 	unsigned long violations;
 	char at[160]; /* the trial under way */
@@ -92,29 +98,28 @@ static void launch(struct trials *t, struct traced *run,
 }
 
 /* Both judgements; a copy is made before the first changes anything. */
-static void judge(struct trials *t, struct oracle *o, size_t *least,
-		  size_t *least_copy)
+static void judge(struct trials *t, struct oracle *o, struct least *least)
 {
 	struct verdict v;
 
 	if (access(t->stage.dir, R_OK) == 0) {
 		place_copy(t->stage.dir, t->copy);
 		oracle_judge(o, t->copy, AS_A_COPY,
-			     t->scene->unpromised ? 0 : *least_copy, &v);
+			     t->scene->unpromised ? 0 : least->copied, &v);
 		if (!v.ok) {
 			char text[600];
 
 			snprintf(text, sizeof(text), "as a copy: %s", v.text);
 			violated(t, text);
 		} else {
-			*least_copy = v.state;
+			least->copied = v.state;
 		}
 	}
-	oracle_judge(o, t->stage.dir, AS_IT_LIES, *least, &v);
+	oracle_judge(o, t->stage.dir, AS_IT_LIES, least->lying, &v);
 	if (!v.ok)
 		violated(t, v.text);
 	else
-		*least = v.state;
+		least->lying = v.state;
 }
 
 static void add_cut(struct trials *t, uint64_t bytes)
@@ -124,7 +129,7 @@ static void add_cut(struct trials *t, uint64_t bytes)
 	if (!p)
 		exit(2);
 	t->cuts = p;
-	p[t->n_cuts++] = (struct cut){ t->writes, bytes };
+	p[t->n_cuts++] = (struct cut){ t->writes, t->calls, bytes };
 }
 
 /* Every place where a write of this length is cut, each once. */
@@ -142,12 +147,36 @@ static void add_cuts(struct trials *t, uint64_t length)
 		add_cut(t, length - 1);
 }
 
+/* Once the command has said yes. */
+static struct least promised(const struct trials *t)
+{
+	return (struct least){ t->stage.n_states - 1, t->stage.n_states - 1 };
+}
+
+/* What was seen after a death before call n. */
+static struct least seen_at(const struct trials *t, unsigned long n)
+{
+	if (n > t->points)
+		return promised(t);
+	return t->seen[n - 1];
+}
+
+static void add_seen(struct trials *t, struct least least)
+{
+	struct least *p = realloc(t->seen, (t->points + 1) * sizeof(*p));
+
+	if (!p)
+		exit(2);
+	t->seen = p;
+	p[t->points++] = least;
+}
+
 /* The run that nobody kills: what it does, and that it does it. */
 static void count_calls(struct trials *t)
 {
 	struct traced run;
 	enum trace_stop stop;
-	size_t last = t->stage.n_states - 1, last_copy = last;
+	struct least last = promised(t);
 	struct verdict v;
 
 	snprintf(t->at, sizeof(t->at), "left alone");
@@ -163,7 +192,7 @@ static void count_calls(struct trials *t)
 	oracle_no_tail(t->stage.dir, &v);
 	if (!v.ok && strcmp(t->scene->argv[0], "lsm-get"))
 		violated(t, v.text);
-	judge(t, &t->oracle, &last, &last_copy);
+	judge(t, &t->oracle, &last);
 }
 
 /*
@@ -182,9 +211,13 @@ static bool kill_before(struct trials *t, struct traced *run, unsigned long n)
 	return false;
 }
 
-/* Every call, until there are no more: their number is found, not believed. */
+/*
+ * Every call, until there are no more: their number is found, not believed,
+ * and then compared with that of the run which nobody killed.
+ */
 static void kill_everywhere(struct trials *t)
 {
+	struct least least = { 0, 0 };
 	struct traced run;
 	bool last = false;
 
@@ -193,11 +226,20 @@ static void kill_everywhere(struct trials *t)
 		stage_reset(&t->stage);
 		launch(t, &run, t->scene->argv);
 		last = !kill_before(t, &run, n);
-		t->points += !last;
 		/* Its last call is exit: then it has said yes. */
 		if (last || run.nr == SYS_exit_group)
-			t->least = t->least_copy = t->stage.n_states - 1;
-		judge(t, &t->oracle, &t->least, &t->least_copy);
+			least = promised(t);
+		judge(t, &t->oracle, &least);
+		if (!last)
+			add_seen(t, least);
+	}
+	if (t->points != t->calls) {
+		char text[100];
+
+		snprintf(text, sizeof(text),
+			 "%lu points, but left alone it made %lu calls",
+			 t->points, t->calls);
+		violated(t, text);
 	}
 }
 
@@ -207,7 +249,7 @@ static void cut_everywhere(struct trials *t)
 
 	for (size_t i = 0; i < t->n_cuts; i++) {
 		const struct cut *c = &t->cuts[i];
-		size_t least = 0, least_copy = 0;
+		struct least least = seen_at(t, c->call);
 		unsigned long writes = 0;
 		uint64_t length = 0;
 
@@ -232,7 +274,7 @@ static void cut_everywhere(struct trials *t)
 				c->bytes < length ? c->bytes : length - 1);
 		trace_next(&run);
 		trace_kill(&run);
-		judge(t, &t->oracle, &least, &least_copy);
+		judge(t, &t->oracle, &least);
 	}
 }
 
@@ -265,8 +307,10 @@ static void twice_oracle(const struct trials *t, struct oracle *o)
 static void kill_second(struct trials *t, struct oracle *o, unsigned long n,
 			unsigned long step)
 {
+	struct least least = seen_at(t, n);
 	struct place after = { .n = 0 };
 	struct traced run;
+	bool killed = true;
 	char keep[260];
 
 	snprintf(keep, sizeof(keep), "%s.second", t->stage.dir);
@@ -275,11 +319,11 @@ static void kill_second(struct trials *t, struct oracle *o, unsigned long n,
 	if (!kill_before(t, &run, n))
 		return;
 	place_save(&after, t->stage.dir, keep);
+	/* State i is 2 i, and 2 i + 1 with the second put. */
+	least = (struct least){ 2 * least.lying, 2 * least.copied };
 	/* Another first call each time, so that the steps meet everything. */
-	for (unsigned long m = 1 + n % step;; m += step) {
-		size_t least = 0, least_copy = 0;
-		bool killed = false;
-
+	for (unsigned long m = 1 + n % step; killed; m += step) {
+		killed = false;
 		snprintf(t->at, sizeof(t->at),
 			 "before call %lu, then before call %lu of a put", n,
 			 m);
@@ -290,10 +334,11 @@ static void kill_second(struct trials *t, struct oracle *o, unsigned long n,
 				trace_kill(&run);
 		if (!killed && trace_exit(&run) != 0)
 			violated(t, "the second command failed");
-		judge(t, o, &least, &least_copy);
+		judge(t, o, &least);
 		t->second += killed;
-		if (!killed)
-			break;
+		if ((!killed || run.nr == SYS_exit_group) &&
+		    (least.lying % 2 == 0 || least.copied % 2 == 0))
+			violated(t, "the second put was promised, and is gone");
 	}
 	place_release(&after);
 }
@@ -340,6 +385,7 @@ static unsigned long run_scene(const struct scene *scene, const char *bin,
 	oracle_release(&t.oracle);
 	stage_free(&t.stage);
 	free(t.cuts);
+	free(t.seen);
 	return t.violations;
 }
 

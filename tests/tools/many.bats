@@ -9,7 +9,7 @@ all_there() {
 }
 
 @test "many: gets beside a loading, flushing and compacting writer never fail" {
-  local n=${FULL:+10000}
+  local n=${FULL:+10000} # promised; fewer are quicker
   seq -f 'old%06g' 1 300 | awk '{ print $0 "\tv" $0 }' | lsm-put
   (
     while [ ! -e stop ]; do
@@ -46,15 +46,29 @@ writer() {
     for i in {1..15}; do
       lsm-put "w$2-$i" gone && lsm-del "w$2-$i" && echo "w$2-$i" >> "deleted.$2"
     done ;;
+  prefix)
+    for i in {1..6}; do
+      seq 1 100 | sed "s/.*/w$2-$i-&\tgone/" | lsm-put --atomic &&
+        lsm-del --prefix "w$2-$i-" && echo "w$2-$i" >> "deleted.$2"
+    done ;;
+  shell)
+    seq 1 40 | sed "s/.*/put w$2-& v&/" | lsm-shell > "said.$2" &&
+      sed -n 's/^> Put Key: \(.*\), Value: \(.*\)$/\1\t\2/p' "said.$2" >> "acked.$2" ;;
+  queue)
+    "$BUILD/tests/tools/queue" "$LSM_DIR" "w$2-" 3000 >> "acked.$2" ;;
+  load)
+    seq 1 5000 | sed "s/.*/w$2-&\tv&/" > "in.$2"
+    lsm-put < "in.$2" && cat "in.$2" >> "acked.$2" ;;
   esac
 }
 
-# Sixteen writers of all kinds and two compactors, half of them through
+# Sixteen writers of eight kinds and two compactors, half of them through
 # directory $1, half through $2; what was acknowledged must be there.
 sixteen() {
-  local kinds=(put batch stream delete) i pids=() dirs=("$1" "$2")
+  local kinds=(put batch stream delete prefix shell queue load)
+  local i pids=() dirs=("$1" "$2")
   for i in {1..16}; do
-    LSM_DIR=${dirs[i / 4 % 2]} writer "${kinds[i % 4]}" "$i" 3>&- & pids+=($!)
+    LSM_DIR=${dirs[i / 8 % 2]} writer "${kinds[i % 8]}" "$i" 3>&- & pids+=($!)
   done
   for i in 0 1; do
     while [ ! -e stop ]; do
@@ -68,11 +82,11 @@ sixteen() {
   touch stop
   wait
   [ ! -e compact-failed ] &&
-    [ "$(cat acked.* | wc -l)" -eq $((4 * 20 + 4 * 1600 + 4 * 3000)) ] &&
+    [ "$(cat acked.* | wc -l)" -eq $((2 * (20 + 1600 + 3000 + 40 + 3000 + 5000))) ] &&
     cat acked.* | sort > all &&
     lsm-scan > scanned &&
     cmp all scanned &&
-    [ "$(cat deleted.* | wc -l)" -eq 60 ] &&
+    [ "$(cat deleted.* | wc -l)" -eq $((2 * (15 + 6))) ] &&
     lsm-verify -q
 }
 
