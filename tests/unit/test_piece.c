@@ -207,6 +207,54 @@ TEST(a_table_tells_what_it_was_made_of_to_its_end_and_in_part)
 	remove_store();
 }
 
+/* ---- what it leaves ---- */
+
+static uint64_t need_of(struct store *db)
+{
+	struct store_need need;
+	struct store_error err = STORE_ERROR_INIT;
+	int r = store_compact_need(db, NULL, &need, &err);
+
+	CHECK_OK(r, err);
+	CHECK((r == 1) == (need.why[0] != '\0'));
+	return need.bytes;
+}
+
+static void leave_nothing(const char *strategy)
+{
+	struct model m = { .seed = 34 };
+	struct store *db = new_store_with(strategy, "12", "4K");
+	struct watch w = { .db = db, .calls_left = 4 };
+	struct store_compact_result r;
+	struct store_stat before, after;
+	struct store_error err = STORE_ERROR_INIT;
+
+	fill_plain(db, &m);
+	fill_plain(db, &m);
+	fill_plain(db, &m);
+	CHECK(need_of(db) == 0);
+	CHECK(compact_watched(db, &w, 1).stopped);
+	CHECK(count_trimmed(db) > 1 && need_of(db) > 0);
+	CHECK_OK(store_stat(db, &before, &err), err);
+	r = compact(db, NULL, 0);
+	CHECK(r.jobs > 0 && count_trimmed(db) == 0 && need_of(db) == 0);
+	CHECK_OK(store_stat(db, &after, &err), err);
+	CHECK(after.runs <= before.runs);
+	check_no_orphans(db);
+	check_walks(db, NULL, &m);
+	check_sound();
+	store_close(db);
+	remove_store();
+}
+
+TEST(tables_of_which_a_stopped_job_has_written_a_part_are_rewritten)
+{
+	leave_nothing("leveled");
+	leave_nothing("lazy-leveled");
+	leave_nothing("unified");
+	leave_nothing("fifo");
+}
+
 /* ---- the disk ---- */
 
 static uint64_t disk_bytes, peak;

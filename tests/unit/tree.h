@@ -14,7 +14,8 @@
  *	9 aa..zz age 2 1M made 700
  *
  * `dead` is the number of tombstones, the oldest of them made at `since` (1 if
- * not told); every table holds 100 entries and was made at `made` (1).
+ * not told); `trimmed`, that its file holds older keys, too; every table holds
+ *100 entries and was made at `made` (1).
  */
 #ifndef TESTS_UNIT_TREE_H
 #define TESTS_UNIT_TREE_H
@@ -86,6 +87,7 @@ static void tree_table(struct tree *t, const char *line)
 	m->oldest_tombstone_ms =
 		m->tombstones ? tree_word(line, " since ", 1) : 0;
 	m->created_ms = tree_word(line, " made ", 1);
+	m->trimmed = strstr(line, " trimmed");
 	if (strstr(line, "claimed"))
 		t->claimed[t->n_claimed++] = m->number;
 }
