@@ -170,8 +170,9 @@ static bool name_run(struct plan_job *j, const struct lsm_view *v, uint32_t run)
 void plan_job_refresh(struct plan_job *j, const struct survey *s)
 {
 	const struct lsm_view *v = &s->view;
+	size_t at = survey_find(s, j->into);
 
-	if (!j->into || survey_find(s, j->into) < v->n_tables)
+	if (!j->into || (at < v->n_tables && s->tables[at].level == j->level))
 		return;
 	if (j->level >= v->n_levels || v->levels[j->level].n == 0)
 		j->into = 0;

@@ -322,6 +322,31 @@ TEST(a_reason_is_copied_as_printable_text)
 	plan_release(&p);
 }
 
+/* The job before it has moved the last level down, and its name with it. */
+TEST(a_job_into_a_run_that_has_moved_goes_into_the_one_that_is_there)
+{
+	struct plan_job j = { .kind = LSM_MERGE, .level = 1, .into = 20 };
+	struct survey s;
+	struct tree t;
+
+	tree_read(&t, "level 1\nrun\n30 a..b age 3 1M\n"
+		      "level 2\nrun\n20 a..b age 2 1M\n");
+	tree_survey(&s, &t, NULL);
+	plan_job_refresh(&j, &s);
+	CHECK(j.into == 30);
+	plan_job_refresh(&j, &s);
+	CHECK(j.into == 30);
+	survey_release(&s);
+	manifest_release(&t.m);
+	tree_read(&t, "level 2\nrun\n20 a..b age 2 1M\n");
+	tree_survey(&s, &t, NULL);
+	j.into = 20;
+	plan_job_refresh(&j, &s);
+	CHECK(j.into == 0);
+	survey_release(&s);
+	manifest_release(&t.m);
+}
+
 TEST(everything_is_one_job_into_the_deepest_level)
 {
 	struct store_error err = STORE_ERROR_INIT;
