@@ -196,6 +196,8 @@ int survey_make(struct survey *s, const struct manifest *m,
 	v->log_bytes = facts->log_bytes;
 	v->log_created_ms = facts->log_created_ms;
 	v->flushed_bytes = m->flushed_bytes;
+	for (size_t i = 0; i < MANIFEST_MAX_LEVELS; i++)
+		v->compacted_bytes += m->compacted_bytes[i];
 	v->now_ms = facts->now_ms;
 	v->free_disk = facts->free_disk;
 	v->oldest_pin = facts->oldest_pin;

@@ -15,10 +15,13 @@
  * moves, which makes room for a small level on top.  So a small flush into a
  * large store never rewrites a large part of it.
  *
- * Space: a tombstone weighs as much as the entry that it may hide in the last
- * level.  In a store of only some flushes the levels' shares are smaller than
- * what level 0 brings at once; they may be larger, and so may level 0, as far
- * as merges have not been seen to discard anything.
+ * Space: what lies above the last level may be lost, and then should come to
+ * no more than the levels' shares.  A tombstone is lost, and with it the entry
+ * that it may hide in the last level; of the rest that part is which merges
+ * have been seen to discard, at least a quarter, and all before the first one.
+ * In a store of only some flushes the levels' shares are smaller than what
+ * level 0 brings at once; as far as nothing is lost, levels may be larger, and
+ * so may level 0.
  *
  * A level over its size gives many small jobs, each a few tables with what
  * they overlap below.  The key ranges of jobs that share a level are disjoint,
@@ -29,6 +32,9 @@
 
 /* A store this small needs no further levels. */
 #define SMALL_LEVEL (UINT64_C(1) << 20)
+/* So little may be lost, in any store, or this share of the last level. */
+#define SMALL_LOSS (UINT64_C(64) << 10)
+#define LOSS_SHARE 16
 /*
  * The first level, if small, is cut into about so many tables, unless they
  * become too small: what is pushed down should be little more than what is
@@ -39,6 +45,8 @@
 #define ONLY_TABLES 64 /* when there is no level below */
 #define SMALL_TABLE (UINT64_C(128) << 10)
 #define LARGE_TABLE (UINT64_C(8) << 20)
+/* Who has overwritten nothing so far may begin to. */
+#define LEAST_WASTE 0.25
 /* What waits in level 0 goes together, up to so many times job_bytes. */
 #define LEVEL0_JOBS 4
 #define LEVELS 64
@@ -57,15 +65,56 @@ struct leveled {
 	const struct lsm_view *v;
 	size_t last; /* the deepest level with tables, at least 1 */
 	uint64_t small_level, small_table, first_bytes;
+	uint64_t base;		 /* of the last level, or of the oldest run */
 	uint64_t hidden;	 /* bytes a tombstone may hide */
 	double waste;		 /* part of what is above the last level */
 	uint64_t target[LEVELS]; /* what a level should weigh */
 	uint64_t weight[LEVELS]; /* bytes, and what tombstones hide */
+	uint64_t lost[LEVELS];	 /* what of it merges would discard */
 };
 
 static uint64_t weight_of(const struct leveled *l, const struct lsm_table *t)
 {
 	return t->bytes + t->tombstones * l->hidden;
+}
+
+static uint64_t loss_of(const struct leveled *l, const struct lsm_table *t)
+{
+	return (uint64_t)((double)t->bytes * l->waste) +
+	       t->tombstones * l->hidden;
+}
+
+/* Before the first merge nobody knows: it may be all. */
+static double waste_of(const struct lsm_view *v)
+{
+	double part = v->compacted_bytes ? lsm_waste(v) : 1;
+
+	return part < LEAST_WASTE ? LEAST_WASTE : part;
+}
+
+/*
+ * What the levels hold; where there is only level 0, its oldest run is what
+ * the others may have overwritten.
+ */
+static void weigh(struct leveled *l)
+{
+	const struct lsm_view *v = l->v;
+	size_t n = v->n_tables;
+
+	l->base = l->target[l->last];
+	l->hidden = lsm_hidden_bytes(v);
+	if (!l->base && v->n_runs) {
+		l->base = v->runs[v->n_runs - 1].bytes;
+		n = v->runs[v->n_runs - 1].first;
+	}
+	for (size_t i = 0; i < v->n_tables; i++) {
+		const struct lsm_table *t = &v->tables[i];
+
+		if (t->level >= LEVELS)
+			continue;
+		l->weight[t->level] += weight_of(l, t);
+		l->lost[t->level] += i < n ? loss_of(l, t) : 0;
+	}
 }
 
 static void leveled_init(struct leveled *l, const struct lsm_view *v,
@@ -77,17 +126,19 @@ static void leveled_init(struct leveled *l, const struct lsm_view *v,
 		l->last = lsm_least(v->n_levels - 1, LEVELS - 1);
 	l->small_level = lsm_least(v->table_bytes, SMALL_LEVEL);
 	l->small_table = lsm_least(v->table_bytes, SMALL_TABLE);
-	l->waste = lsm_waste(v);
+	l->waste = waste_of(v);
 	l->target[l->last] = lsm_level_bytes(v, l->last);
 	for (size_t i = l->last; i-- > 1;)
 		l->target[i] = l->target[i + 1] / v->level_ratio;
 	l->first_bytes = lsm_most(lsm_level_bytes(v, 1), l->target[1]);
-	if (l->target[l->last])
-		l->hidden = lsm_hidden_bytes(v);
-	for (size_t i = 0; i < v->n_tables; i++)
-		if (v->tables[i].level < LEVELS)
-			l->weight[v->tables[i].level] +=
-				weight_of(l, &v->tables[i]);
+	weigh(l);
+}
+
+/* What may be lost of a store without anybody minding. */
+static uint64_t small_loss(const struct leveled *l)
+{
+	return lsm_most(lsm_least(l->small_level, l->base / LOSS_SHARE),
+			lsm_least(l->small_level, SMALL_LOSS));
 }
 
 /* Where to cut tables of `level` when `more` bytes come to it. */
@@ -171,17 +222,18 @@ static void job_end(struct leveled *l, enum lsm_kind kind, size_t level,
 
 /* ---- level 0 ---- */
 
-/* Does what lies above the last level waste more than the levels' shares? */
+/* Is more lost above the last level than the levels' shares? */
 static bool is_wasteful(const struct leveled *l)
 {
-	uint64_t above = 0;
+	double shares = 1.25 / (double)(l->v->level_ratio - 1);
+	uint64_t lost = 0, all = 0;
 
+	for (size_t i = 0; i < l->v->n_levels; i++)
+		all += l->v->levels[i].bytes;
 	for (size_t i = 0; i < l->last; i++)
-		above += l->weight[i];
-	return above > l->small_level &&
-	       (double)above * l->waste >
-		       1.25 * (double)l->target[l->last] /
-			       (double)(l->v->level_ratio - 1);
+		lost += l->lost[i];
+	return lost > small_loss(l) &&
+	       (double)lost * (1 + shares) > (double)all * shares;
 }
 
 static bool level0_due(const struct leveled *l)
@@ -334,15 +386,20 @@ static size_t plan_level0(struct leveled *l, size_t sound)
 static uint64_t excess(const struct leveled *l, size_t level)
 {
 	uint64_t limit = lsm_most(l->target[level], l->small_level);
+	uint64_t may_lose = lsm_most(l->target[level], small_loss(l));
+	uint64_t over = 0;
 
+	if (level >= l->last)
+		return 0;
+	if (l->lost[level] > may_lose)
+		over = l->lost[level] - may_lose;
 	/* Level 0 brings so much at once; room for it twice, if it is free. */
 	if (level + 1 == l->last)
-		limit = lsm_most(limit, (uint64_t)((1 - l->waste) * 2 *
-						   (double)l->v->level0_runs *
-						   (double)l->v->write_buffer));
-	return level < l->last && l->weight[level] > limit
-		       ? l->weight[level] - limit
-		       : 0;
+		limit = lsm_most(limit,
+				 2 * l->v->level0_runs * l->v->write_buffer);
+	if (l->weight[level] > limit)
+		over = lsm_most(over, l->weight[level] - limit);
+	return over;
 }
 
 /* What a table overlaps in the level below: [begin, end) of its run. */

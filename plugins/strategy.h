@@ -21,7 +21,7 @@
 #include <string.h>
 
 /* Raised whenever a struct or a meaning in this file changes. */
-#define LSM_STRATEGY_ABI 2u
+#define LSM_STRATEGY_ABI 3u
 
 /* ---- what a strategy sees ---- */
 
@@ -96,6 +96,7 @@ struct lsm_view {
 	 * made; what is there now is less by what merges discarded.
 	 */
 	uint64_t flushed_bytes;
+	uint64_t compacted_bytes; /* likewise, written by merges */
 
 	uint64_t now_ms;
 	uint64_t free_disk;  /* bytes; UINT64_MAX when unknown */

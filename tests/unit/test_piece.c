@@ -162,7 +162,7 @@ TEST(a_table_of_the_last_level_that_nothing_overlaps_is_not_read_again)
 TEST(a_table_tells_what_it_was_made_of_to_its_end_and_in_part)
 {
 	struct model m = { .seed = 33 };
-	struct store *db = new_store_with("leveled", "12", "4K");
+	struct store *db = new_store_with("tiered", "12", "4K");
 	struct watch w = { .db = db, .calls_left = 4 };
 	struct table_props p = TABLE_PROPS_INIT;
 	struct store_error err = STORE_ERROR_INIT;
@@ -249,7 +249,7 @@ static void leave_nothing(const char *strategy)
 
 TEST(tables_of_which_a_stopped_job_has_written_a_part_are_rewritten)
 {
-	leave_nothing("leveled");
+	leave_nothing("tiered");
 	leave_nothing("lazy-leveled");
 	leave_nothing("unified");
 	leave_nothing("fifo");
