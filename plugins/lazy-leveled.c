@@ -9,11 +9,10 @@
  * When a level above the last holds min_runs runs, its oldest ones become one
  * run of the next level.  The last level takes what is above it when of that
  * more may be lost than max_space_percent of it: what its tombstones may hide,
- * and of the rest the part that merges were seen to discard, at least a
- * quarter.  The paper has fixed capacities; here, as the last
- * level is the measure, a level more comes when the one above the last is
- * full and yet too small to be worth rewriting the last for: the last level
- * moves one down, unread.
+ * and of the rest the part that merges were seen to discard (lsm_waste()).  The
+ * paper has fixed capacities; here, as the last level is the measure, a level
+ * more comes when the one above the last is full and yet too small to be worth
+ * rewriting the last for: the last level moves one down, unread.
  */
 #include "plugins/strategy.h"
 
@@ -43,8 +42,6 @@ static const struct lsm_option options[] = {
 	[TOMBSTONE_DEADLINE] = LSM_DEADLINE_OPTION,
 };
 
-/* Without overwrites, too, the last level takes what is above it one day. */
-#define ALWAYS_WASTE 0.25
 /* A store this small wastes little in all. */
 #define SMALL_STORE (UINT64_C(1) << 20)
 
@@ -96,15 +93,13 @@ static bool last_is_due(const struct lsm_view *v)
 {
 	uint64_t percent = v->options[MAX_SPACE_PERCENT];
 	size_t run, last = last_level(v, &run);
-	double part = lsm_waste(v);
 
 	if (last < v->n_levels && v->levels[last].n > 1)
 		return true;
 	if (run == v->n_runs)
 		return v->n_runs &&
 		       (is_full(v, 0) || outweighs(v, run - 1, percent, 0));
-	return outweighs(v, run, percent,
-			 part < ALWAYS_WASTE ? ALWAYS_WASTE : part);
+	return outweighs(v, run, percent, lsm_waste(v));
 }
 
 /*

@@ -15,13 +15,11 @@
  * moves, which makes room for a small level on top.  So a small flush into a
  * large store never rewrites a large part of it.
  *
- * Space: what lies above the last level may be lost, and then should come to
- * no more than the levels' shares.  A tombstone is lost, and with it the entry
- * that it may hide in the last level; of the rest that part is which merges
- * have been seen to discard, at least a quarter, and all before the first one.
- * In a store of only some flushes the levels' shares are smaller than what
- * level 0 brings at once; as far as nothing is lost, levels may be larger, and
- * so may level 0.
+ * Space: what may be lost above the last level should come to no more than the
+ * levels' shares: tombstones, with the entries that they may hide in the last
+ * level, and of the rest the part that merges discard (lsm_waste()).  In a
+ * store of only some flushes these shares are smaller than what level 0 brings
+ * at once; as far as nothing is lost, levels may be larger.
  *
  * A level over its size gives many small jobs, each a few tables with what
  * they overlap below.  The key ranges of jobs that share a level are disjoint,
@@ -32,9 +30,7 @@
 
 /* A store this small needs no further levels. */
 #define SMALL_LEVEL (UINT64_C(1) << 20)
-/* So little may be lost, in any store, or this share of the last level. */
-#define SMALL_LOSS (UINT64_C(64) << 10)
-#define LOSS_SHARE 16
+#define SMALL_LOSS (UINT64_C(64) << 10) /* nobody minds */
 /*
  * The first level, if small, is cut into about so many tables, unless they
  * become too small: what is pushed down should be little more than what is
@@ -45,8 +41,6 @@
 #define ONLY_TABLES 64 /* when there is no level below */
 #define SMALL_TABLE (UINT64_C(128) << 10)
 #define LARGE_TABLE (UINT64_C(8) << 20)
-/* Who has overwritten nothing so far may begin to. */
-#define LEAST_WASTE 0.25
 /* What waits in level 0 goes together, up to so many times job_bytes. */
 #define LEVEL0_JOBS 4
 #define LEVELS 64
@@ -64,7 +58,8 @@ struct leveled {
 	struct lsm_planner p;
 	const struct lsm_view *v;
 	size_t last; /* the deepest level with tables, at least 1 */
-	uint64_t small_level, small_table, first_bytes;
+	uint64_t small_level, small_table, small_loss, first_bytes;
+	uint64_t all;		 /* bytes */
 	uint64_t base;		 /* of the last level, or of the oldest run */
 	uint64_t hidden;	 /* bytes a tombstone may hide */
 	double waste;		 /* part of what is above the last level */
@@ -78,42 +73,27 @@ static uint64_t weight_of(const struct leveled *l, const struct lsm_table *t)
 	return t->bytes + t->tombstones * l->hidden;
 }
 
-static uint64_t loss_of(const struct leveled *l, const struct lsm_table *t)
-{
-	return (uint64_t)((double)t->bytes * l->waste) +
-	       t->tombstones * l->hidden;
-}
-
-/* Before the first merge nobody knows: it may be all. */
-static double waste_of(const struct lsm_view *v)
-{
-	double part = v->compacted_bytes ? lsm_waste(v) : 1;
-
-	return part < LEAST_WASTE ? LEAST_WASTE : part;
-}
-
-/*
- * What the levels hold; where there is only level 0, its oldest run is what
- * the others may have overwritten.
- */
+/* Without a level below, the oldest run is what others may have overwritten. */
 static void weigh(struct leveled *l)
 {
 	const struct lsm_view *v = l->v;
-	size_t n = v->n_tables;
+	size_t above = v->n_tables;
 
 	l->base = l->target[l->last];
 	l->hidden = lsm_hidden_bytes(v);
 	if (!l->base && v->n_runs) {
 		l->base = v->runs[v->n_runs - 1].bytes;
-		n = v->runs[v->n_runs - 1].first;
+		above = v->runs[v->n_runs - 1].first;
 	}
-	for (size_t i = 0; i < v->n_tables; i++) {
+	for (size_t i = 0; i < v->n_tables && v->tables[i].level < LEVELS;
+	     i++) {
 		const struct lsm_table *t = &v->tables[i];
+		uint64_t weight = weight_of(l, t);
+		double unseen = (double)t->bytes * (1 - l->waste);
 
-		if (t->level >= LEVELS)
-			continue;
-		l->weight[t->level] += weight_of(l, t);
-		l->lost[t->level] += i < n ? loss_of(l, t) : 0;
+		l->all += t->bytes;
+		l->weight[t->level] += weight;
+		l->lost[t->level] += i < above ? weight - (uint64_t)unseen : 0;
 	}
 }
 
@@ -126,19 +106,14 @@ static void leveled_init(struct leveled *l, const struct lsm_view *v,
 		l->last = lsm_least(v->n_levels - 1, LEVELS - 1);
 	l->small_level = lsm_least(v->table_bytes, SMALL_LEVEL);
 	l->small_table = lsm_least(v->table_bytes, SMALL_TABLE);
-	l->waste = waste_of(v);
+	l->waste = lsm_waste(v);
 	l->target[l->last] = lsm_level_bytes(v, l->last);
 	for (size_t i = l->last; i-- > 1;)
 		l->target[i] = l->target[i + 1] / v->level_ratio;
 	l->first_bytes = lsm_most(lsm_level_bytes(v, 1), l->target[1]);
 	weigh(l);
-}
-
-/* What may be lost of a store without anybody minding. */
-static uint64_t small_loss(const struct leveled *l)
-{
-	return lsm_most(lsm_least(l->small_level, l->base / LOSS_SHARE),
-			lsm_least(l->small_level, SMALL_LOSS));
+	l->small_loss =
+		lsm_least(l->small_level, lsm_most(l->base / 16, SMALL_LOSS));
 }
 
 /* Where to cut tables of `level` when `more` bytes come to it. */
@@ -226,14 +201,12 @@ static void job_end(struct leveled *l, enum lsm_kind kind, size_t level,
 static bool is_wasteful(const struct leveled *l)
 {
 	double shares = 1.25 / (double)(l->v->level_ratio - 1);
-	uint64_t lost = 0, all = 0;
+	uint64_t lost = 0;
 
-	for (size_t i = 0; i < l->v->n_levels; i++)
-		all += l->v->levels[i].bytes;
 	for (size_t i = 0; i < l->last; i++)
 		lost += l->lost[i];
-	return lost > small_loss(l) &&
-	       (double)lost * (1 + shares) > (double)all * shares;
+	return lost > l->small_loss &&
+	       (double)lost * (1 + shares) > (double)l->all * shares;
 }
 
 static bool level0_due(const struct leveled *l)
@@ -386,20 +359,16 @@ static size_t plan_level0(struct leveled *l, size_t sound)
 static uint64_t excess(const struct leveled *l, size_t level)
 {
 	uint64_t limit = lsm_most(l->target[level], l->small_level);
-	uint64_t may_lose = lsm_most(l->target[level], small_loss(l));
-	uint64_t over = 0;
+	uint64_t may_lose = lsm_most(l->target[level], l->small_loss);
+	uint64_t weight = l->weight[level], lost = l->lost[level];
 
-	if (level >= l->last)
-		return 0;
-	if (l->lost[level] > may_lose)
-		over = l->lost[level] - may_lose;
 	/* Level 0 brings so much at once; room for it twice, if it is free. */
 	if (level + 1 == l->last)
 		limit = lsm_most(limit,
 				 2 * l->v->level0_runs * l->v->write_buffer);
-	if (l->weight[level] > limit)
-		over = lsm_most(over, l->weight[level] - limit);
-	return over;
+	return level < l->last ? lsm_most(weight - lsm_least(weight, limit),
+					  lost - lsm_least(lost, may_lose))
+			       : 0;
 }
 
 /* What a table overlaps in the level below: [begin, end) of its run. */
@@ -506,8 +475,10 @@ static uint64_t plan_push(struct leveled *l, size_t level, uint64_t over,
 
 		/* What lies between two goes along: a job has no gaps. */
 		begin = i == first ? b.begin : end;
-		for (size_t j = begin; j < b.end; j++)
+		for (size_t j = begin; j < b.end; j++) {
 			more += l->v->tables[to.first + j].bytes;
+			may &= lsm_is_free(&l->p, to.first + j);
+		}
 		if (i > first && (!may || (late && !is_late(l, t)) ||
 				  l->p.bytes + more > l->v->job_bytes))
 			break;
@@ -573,9 +544,7 @@ static size_t plan_unite(struct leveled *l)
 		if (level->claimed || !l->p.more)
 			continue;
 		lsm_begin(&l->p);
-		for (size_t j = 0; j < level->n; j++)
-			lsm_add(&l->p, l->v->runs[level->first + j].first,
-				l->v->runs[level->first + j].n);
+		lsm_add_runs(&l->p, level->first, level->n);
 		job_end(l, LSM_MERGE, i, "several runs in a level");
 	}
 	return sound;
@@ -612,9 +581,7 @@ static uint64_t leveled_need(const struct lsm_view *v)
 	if (level0_due(&l))
 		need += v->levels[0].bytes;
 	for (size_t i = 1; i < v->n_levels; i++)
-		need += v->levels[i].n > 1 ? v->levels[i].bytes : 0;
-	for (size_t i = 1; i < l.last; i++)
-		need += excess(&l, i);
+		need += v->levels[i].n > 1 ? v->levels[i].bytes : excess(&l, i);
 	for (size_t i = 0; i < v->n_tables; i++)
 		if (v->tables[i].level && is_late(&l, &v->tables[i]))
 			need += v->tables[i].bytes;
