@@ -308,4 +308,38 @@ TEST(a_merge_larger_than_the_free_disk_runs_in_pieces_that_fit)
 	remove_store();
 }
 
+/* Nobody compacted for long: a table of each run would not fit at once. */
+static void many_runs(const char *strategy, int all)
+{
+	struct model m = { .seed = 42 };
+	struct store *db = new_store_with(strategy, "12", "16K");
+	uint64_t (*real)(int fd) = os.free_bytes;
+	struct store_compact_config config = { .all = all };
+	struct store_compact_result r;
+	struct store_error err = STORE_ERROR_INIT;
+
+	for (int i = 0; i < 40; i++)
+		fill_plain(db, &m);
+	disk_bytes = table_bytes(db) + 40000;
+	peak = 0;
+	os.free_bytes = rest_of_disk;
+	CHECK_OK(store_compact(db, &config, &r, &err), err);
+	os.free_bytes = real;
+	CHECK(r.jobs > 1 && peak <= disk_bytes && need_of(db) == 0);
+	check_walks(db, NULL, &m);
+	check_no_orphans(db);
+	check_sound();
+	store_close(db);
+	remove_store();
+}
+
+TEST(more_runs_than_fit_on_the_disk_are_merged_some_at_a_time)
+{
+	many_runs("tiered", 0);
+	many_runs("lazy-leveled", 0);
+	many_runs("unified", 0);
+	many_runs("fifo", 0);
+	many_runs("tiered", 1);
+}
+
 TEST_MAIN()
