@@ -130,7 +130,10 @@ static void put_view(struct out *o, const struct compaction *c,
 	put_known(o, "oldest_pin", v->oldest_pin);
 	out_count(o, "log_bytes", v->log_bytes);
 	out_count(o, "log_created_ms", v->log_created_ms);
+	out_count(o, "flushed_bytes", v->flushed_bytes);
+	out_count(o, "compacted_bytes", v->compacted_bytes);
 	out_count(o, "max_levels", v->max_levels);
+	out_count(o, "write_buffer", v->write_buffer);
 	out_count(o, "level0_runs", v->level0_runs);
 	out_count(o, "level0_bytes", v->level0_bytes);
 	out_count(o, "level_ratio", v->level_ratio);

@@ -1,6 +1,7 @@
 #include "lib/compact.h"
 
 #include "lib/crew.h"
+#include "lib/fit.h"
 #include "lib/flush.h"
 #include "lib/install.h"
 #include "lib/planrange.h"
@@ -15,6 +16,8 @@
 #define SMALL_JOBS 256
 /* Looks at a job that others have made wrong meanwhile. */
 #define TRIES 8
+/* Halvings of the room that a job may take, if even less proves too much. */
+#define FITS 4
 
 static int look(const struct compaction *c, struct outlook *o,
 		const struct plan_job *own, bool blind, struct store_error *err)
@@ -91,18 +94,72 @@ static int do_flush(struct compaction *c, struct store_compact_result *result,
 	return JOB_DONE;
 }
 
+static int do_job(struct compaction *c, const struct plan_job *j,
+		  struct store_compact_result *result, struct store_error *err)
+{
+	int r = claim(c, j, err);
+
+	result->busy += r == 0;
+	return r == 1 ? do_claimed(c, j, result, err) : r;
+}
+
+/* What of `j` fits into `room`: as do_job(); STORE_ENOSPACE: nothing does. */
+static int do_smaller(struct compaction *c, const struct plan_job *j,
+		      uint64_t room, struct store_compact_result *result,
+		      struct store_error *err)
+{
+	struct outlook o = OUTLOOK_INIT;
+	struct plan_job small = { .kind = 0 };
+	int r = compaction_look(c, &o, err);
+
+	if (r < 0)
+		return r;
+	if (room > o.s.view.free_disk)
+		room = o.s.view.free_disk;
+	r = fit_smaller(&small, j, &o.s, &o.m.options, room, err);
+	outlook_release(&o);
+	if (r == 0)
+		return STORE_ENOSPACE;
+	if (r == 1) {
+		pace_plan(&c->pace, (int64_t)small.bytes);
+		r = do_job(c, &small, result, err);
+		if (r == JOB_REFUSED)
+			pace_plan(&c->pace, -(int64_t)small.bytes);
+	}
+	plan_job_release(&small);
+	return r;
+}
+
+/* A job for which the disk has no room: so much of it as there is room for. */
+static int do_part(struct compaction *c, const struct plan_job *j,
+		   struct store_compact_result *result, struct store_error *err)
+{
+	uint64_t room = os.free_bytes(c->db->dir.fd);
+	struct store_error full = STORE_ERROR_INIT;
+	int r = STORE_ENOSPACE;
+
+	for (unsigned i = 0; i < FITS && r == STORE_ENOSPACE; i++, room /= 2) {
+		full = STORE_ERROR_INIT;
+		r = do_smaller(c, j, room, result, &full);
+	}
+	if (r < 0 && r != STORE_ENOSPACE && err)
+		*err = full;
+	return r == JOB_DONE ? JOB_PART : r;
+}
+
 int compaction_do(struct compaction *c, const struct plan_job *j,
 		  struct store_compact_result *result, struct store_error *err)
 {
-	int r;
+	uint64_t jobs = result->jobs;
+	int r = j->kind == LSM_FLUSH ? do_flush(c, result, err)
+				     : do_job(c, j, result, err);
 
-	if (j->kind == LSM_FLUSH) {
-		r = do_flush(c, result, err);
-	} else {
-		r = claim(c, j, err);
-		result->busy += r == 0;
-		if (r == 1)
-			r = do_claimed(c, j, result, err);
+	/* What was installed of it has made it another job. */
+	if (r == STORE_ENOSPACE && j->kind == LSM_MERGE && !c->given &&
+	    result->jobs == jobs) {
+		r = do_part(c, j, result, err);
+		if (r >= 0 && err)
+			*err = STORE_ERROR_INIT;
 	}
 	if (r == JOB_DONE)
 		pace_job(&c->pace, j->why);
@@ -153,6 +210,10 @@ static int do_one(struct compaction *c, struct store_compact_result *result,
 			r = compaction_do(c, &j, result, err);
 		}
 		plan_job_release(&j);
+		if (r == JOB_PART) { /* of fewer runs the rest is made */
+			r = JOB_REFUSED;
+			i = 0;
+		}
 		if (result->busy)
 			break;
 	}

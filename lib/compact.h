@@ -43,7 +43,9 @@ int compaction_look(const struct compaction *c, struct outlook *o,
 
 /*
  * Claim, look again, carry out.  Adds to *result.  An enum job_end;
- * JOB_REFUSED also when an input is in another's job, which counts as busy.
+ * JOB_REFUSED also when an input is in another's job, which counts as busy;
+ * JOB_PART when there was disk only for a smaller one (fit.h), which is not
+ * tried for a job that somebody else has given.
  */
 int compaction_do(struct compaction *c, const struct plan_job *j,
 		  struct store_compact_result *result, struct store_error *err);

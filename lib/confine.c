@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -32,13 +33,22 @@ static void limit(int resource, rlim_t soft, rlim_t hard)
 	}
 }
 
+/*
+ * Whoever wants to end the host by a signal to its process group, as Ctrl-C
+ * and systemd do, means the host: that waits for the answer, and then decides.
+ */
 static void default_signals(void)
 {
-	struct sigaction by_default = { .sa_handler = SIG_DFL };
+	static const int hosts[] = { SIGHUP,  SIGINT,  SIGQUIT,
+				     SIGTERM, SIGUSR1, SIGUSR2 };
+	struct sigaction act = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &by_default, NULL);
+		sigaction(sig, &act, NULL);
+	act.sa_handler = SIG_IGN;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		sigaction(hosts[i], &act, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -61,7 +71,7 @@ static void default_signals(void)
 #define VERDICT(v) BPF_STMT(BPF_RET | BPF_K, (v))
 #define ANSWER(e) (SECCOMP_RET_ERRNO | (e))
 
-static void forbid_calls(void)
+static bool forbid_calls(void)
 {
 	const uint32_t self = (uint32_t)getpid();
 	struct sock_filter steps[] = {
@@ -90,14 +100,15 @@ static void forbid_calls(void)
 		.filter = steps,
 	};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
 }
 
 #else
 
-static void forbid_calls(void)
+static bool forbid_calls(void)
 {
+	return false;
 }
 
 #endif
@@ -114,8 +125,12 @@ void confine(pid_t parent, const struct confines *c)
 	limit(RLIMIT_CORE, 0, 0);
 	limit(RLIMIT_CPU, c->cpu_s, c->cpu_s + 1);
 	limit(RLIMIT_STACK, CONFINED_STACK, CONFINED_STACK);
-	setitimer(ITIMER_REAL, &end, NULL);
 	default_signals();
 	closefrom(0);
-	forbid_calls();
+	/*
+	 * Who can make no call cannot wait for anything; and the time for which
+	 * somebody has stopped it, or given it no processor, is not its own.
+	 */
+	if (!forbid_calls())
+		setitimer(ITIMER_REAL, &end, NULL);
 }

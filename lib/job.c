@@ -486,6 +486,8 @@ int job_run(struct store *db, const struct plan_job *j, const struct outlook *o,
 		r = pieces_install(&job.pieces, SLICE_NULL, err);
 		r = r < 0 ? r : r == 0 ? JOB_DONE : JOB_REFUSED;
 	}
+	if (r == STORE_ENOSPACE)
+		pace_plan(pace, -(int64_t)(job.bytes - job.told));
 	count(&job, result);
 	iter_close(job.in);
 	fence_release(&job.fence);

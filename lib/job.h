@@ -19,6 +19,7 @@
 enum job_end {
 	JOB_DONE = 1,
 	JOB_STOPPED = 2, /* pace said so; what was done is installed */
+	JOB_PART = 3,	 /* a smaller one was: the disk is too full for this */
 	JOB_REFUSED = 0, /* the store has changed: the rest is left as it is */
 };
 

@@ -96,6 +96,61 @@ int plan_check(struct plan *p, const char *who, const struct survey *s,
 	return r;
 }
 
+/* ---- what a job that ended early has left ---- */
+
+static bool is_leftover(const struct survey *s, size_t at)
+{
+	return s->trimmed[at] && !s->tables[at].claimed;
+}
+
+/* Into p->jobs[p->n]: it stays where it is, without what it has lost. */
+static int take_leftover(struct checked *c, struct plan *p, size_t at)
+{
+	const struct lsm_table *t = &c->s->tables[at];
+	struct plan_job *j = &p->jobs[p->n];
+	int r;
+
+	*j = (struct plan_job){ .kind = LSM_MERGE,
+				.level = t->level,
+				.into = t->number,
+				.n_inputs = 1 };
+	snprintf(j->why, sizeof(j->why), "%s",
+		 "a table that an earlier job has written half");
+	j->inputs = malloc(sizeof(*j->inputs));
+	if (!j->inputs)
+		return store_nomem(c->err);
+	j->inputs[0] = t->number;
+	p->n++;
+	r = check_next(c, j);
+	return r == 1 ? 0 : fail_job(c, p->n - 1, r);
+}
+
+/* They are work as much as what the strategy finds, after all of that. */
+static int take_leftovers(struct checked *c, struct plan *p, size_t most)
+{
+	const struct lsm_view *v = &c->s->view;
+	bool rests = p->n == 0;
+	size_t n = 0;
+	int r = 0;
+
+	if (v->trigger == LSM_ALL)
+		return 0;
+	for (size_t i = 0; i < v->n_tables; i++) {
+		n += is_leftover(c->s, i);
+		p->need += is_leftover(c->s, i) ? c->s->tables[i].bytes : 0;
+	}
+	if (n == 0 || !rests)
+		return 0;
+	free(p->jobs);
+	p->jobs = calloc(n, sizeof(*p->jobs));
+	if (!p->jobs)
+		return store_nomem(c->err);
+	for (size_t i = 0; r == 0 && p->n < most && i < v->n_tables; i++)
+		if (is_leftover(c->s, i))
+			r = take_leftover(c, p, i);
+	return r;
+}
+
 /* ---- what a strategy answers ---- */
 
 /* Name the run by one of its tables: its index may change under us. */
@@ -115,8 +170,9 @@ static bool name_run(struct plan_job *j, const struct lsm_view *v, uint32_t run)
 void plan_job_refresh(struct plan_job *j, const struct survey *s)
 {
 	const struct lsm_view *v = &s->view;
+	size_t at = survey_find(s, j->into);
 
-	if (!j->into || survey_find(s, j->into) < v->n_tables)
+	if (!j->into || (at < v->n_tables && s->tables[at].level == j->level))
 		return;
 	if (j->level >= v->n_levels || v->levels[j->level].n == 0)
 		j->into = 0;
@@ -182,6 +238,8 @@ static int take_answer(struct plan *p, const struct question *q,
 	snprintf(who, sizeof(who), "strategy %s", q->strategy->name);
 	if (r == 0)
 		r = take_jobs(&c, p, a);
+	if (r == 0)
+		r = take_leftovers(&c, p, q->budget->jobs);
 	free(c.used);
 	if (r < 0)
 		plan_release(p);
@@ -238,12 +296,12 @@ int plan_everything(struct plan_job *j, const struct survey *s,
 		    const struct options *options, struct store_error *err)
 {
 	const struct lsm_view *v = &s->view;
-	uint64_t tombstones = 0;
+	bool clean = true;
 
 	*j = (struct plan_job){ .kind = LSM_MERGE };
 	for (size_t i = 0; i < v->n_tables; i++)
-		tombstones += v->tables[i].tombstones;
-	if (v->n_runs == 0 || (v->n_runs == 1 && tombstones == 0))
+		clean &= v->tables[i].tombstones == 0 && !s->trimmed[i];
+	if (v->n_runs == 0 || (v->n_runs == 1 && clean))
 		return 0;
 	j->inputs = malloc(v->n_tables * sizeof(*j->inputs));
 	if (!j->inputs)

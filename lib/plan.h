@@ -28,6 +28,14 @@ struct refusal {
 };
 
 /*
+ * A job that was stopped or killed leaves tables of which it has written a
+ * part, while their files still hold all of it: space, and deleted values whose
+ * tombstones may be gone.  No strategy sees that.  So when a strategy has come
+ * to rest, and has not merged them away, the plan is to rewrite each where it
+ * is.  (Not where everything will be merged anyway: LSM_ALL.)
+ */
+
+/*
  * Ask `strategy` what waits and for jobs within `budget`, in a process of its
  * own (lib/ask.h), and validate each.  *p is PLAN_INIT; on failure it is
  * released.
@@ -54,8 +62,8 @@ int plan_check(struct plan *p, const char *who, const struct survey *s,
 
 /*
  * Jobs of one plan are independent of each other, but the table by which one
- * names the run it goes into may be an input of another that came before.
- * Then, for the survey of now, the job is given another name of the same run,
+ * names the run it goes into may be an input of another that came before, or
+ * have moved to another level.  Then, for the survey of now, the job is given another name of the same run,
  * if that is the only one of its level, or none, if the level is empty.
  */
 void plan_job_refresh(struct plan_job *j, const struct survey *s);
@@ -81,7 +89,8 @@ uint64_t plan_table_bytes(const struct options *o, uint32_t level);
 
 /*
  * The job that merges everything into one run of the deepest level (at least
- * 1).  Zeroed when one run without tombstones, or none, is all there is.
+ * 1).  Zeroed when one run without tombstones, of which every file holds no
+ * more than is to be seen, or none, is all there is.
  */
 int plan_everything(struct plan_job *j, const struct survey *s,
 		    const struct options *options, struct store_error *err);

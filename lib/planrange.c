@@ -61,13 +61,14 @@ static void close_over(struct closure *c)
 	}
 }
 
-static bool is_done(const struct closure *c, size_t deepest_run)
+static bool is_done(const struct closure *c, const struct survey *s,
+		    size_t deepest_run)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		size_t at = c->queue[i];
 
 		if (at < c->v->runs[deepest_run].first ||
-		    c->v->tables[at].tombstones ||
+		    c->v->tables[at].tombstones || s->trimmed[at] ||
 		    c->v->levels[0].n == c->v->n_runs)
 			return false;
 	}
@@ -117,7 +118,7 @@ int plan_range(struct plan_job *j, const struct survey *s,
 			add(&c, i);
 	if (r == 0)
 		close_over(&c);
-	if (r == 0 && c.n && !is_done(&c, v->n_runs - 1))
+	if (r == 0 && c.n && !is_done(&c, s, v->n_runs - 1))
 		r = fill_job(j, &c, options, err);
 	free(c.input);
 	free(c.queue);

@@ -6,6 +6,7 @@ void survey_release(struct survey *s)
 	free(s->runs);
 	free(s->levels);
 	free(s->by_number);
+	free(s->trimmed);
 	free(s->view.scratch);
 	*s = SURVEY_INIT;
 }
@@ -25,11 +26,13 @@ static int survey_reserve(struct survey *s, const struct manifest *m)
 	s->runs = calloc(v->n_runs + 1, sizeof(*s->runs));
 	s->levels = calloc(v->n_levels + 1, sizeof(*s->levels));
 	s->by_number = calloc(v->n_tables + 1, sizeof(*s->by_number));
+	s->trimmed = calloc(v->n_tables + 1, sizeof(*s->trimmed));
 	v->scratch = calloc(v->n_tables + 1, sizeof(*v->scratch));
 	v->tables = s->tables;
 	v->runs = s->runs;
 	v->levels = s->levels;
-	return s->tables && s->runs && s->levels && s->by_number && v->scratch
+	return s->tables && s->runs && s->levels && s->by_number &&
+			       s->trimmed && v->scratch
 		       ? 0
 		       : -1;
 }
@@ -45,8 +48,9 @@ static void fill_run(struct survey *s, const struct run *run, size_t *t,
 	*out = (struct lsm_run){ .first = *t, .n = run->n };
 	for (size_t i = 0; i < run->n; i++) {
 		const struct table_meta *m = &run->tables[i];
-		struct lsm_table *at = &s->tables[(*t)++];
+		struct lsm_table *at = &s->tables[*t];
 
+		s->trimmed[(*t)++] = m->trimmed;
 		*at = (struct lsm_table){
 			.number = m->number,
 			.level = level,
@@ -192,6 +196,8 @@ int survey_make(struct survey *s, const struct manifest *m,
 	v->log_bytes = facts->log_bytes;
 	v->log_created_ms = facts->log_created_ms;
 	v->flushed_bytes = m->flushed_bytes;
+	for (size_t i = 0; i < MANIFEST_MAX_LEVELS; i++)
+		v->compacted_bytes += m->compacted_bytes[i];
 	v->now_ms = facts->now_ms;
 	v->free_disk = facts->free_disk;
 	v->oldest_pin = facts->oldest_pin;

@@ -28,6 +28,7 @@ struct survey {
 	struct lsm_run *runs;
 	struct lsm_level *levels;
 	size_t *by_number; /* indexes of tables, by number ascending */
+	bool *trimmed;	   /* by index of the table */
 };
 
 #define SURVEY_INIT ((struct survey){ .tables = NULL })

@@ -7,13 +7,12 @@
  * so it is done only in the largest.
  *
  * When a level above the last holds min_runs runs, its oldest ones become one
- * run of the next level.  The last level takes what is above it when that,
- * tombstones counted as what they may hide, weighs more than
- * max_space_percent of it; up to four times as much when merges were not seen
- * to discard anything.  The paper has fixed capacities; here, as the last
- * level is the measure, a level more comes when the one above the last is
- * full and yet too small to be worth rewriting the last for: the last level
- * moves one down, unread.
+ * run of the next level.  The last level takes what is above it when of that
+ * more may be lost than max_space_percent of it: what its tombstones may hide,
+ * and of the rest the part that merges were seen to discard (lsm_waste()).  The
+ * paper has fixed capacities; here, as the last level is the measure, a level
+ * more comes when the one above the last is full and yet too small to be worth
+ * rewriting the last for: the last level moves one down, unread.
  */
 #include "plugins/strategy.h"
 
@@ -43,8 +42,6 @@ static const struct lsm_option options[] = {
 	[TOMBSTONE_DEADLINE] = LSM_DEADLINE_OPTION,
 };
 
-/* Without overwrites, too, the last level takes what is above it one day. */
-#define ALWAYS_WASTE 0.25
 /* A store this small wastes little in all. */
 #define SMALL_STORE (UINT64_C(1) << 20)
 
@@ -68,38 +65,41 @@ static bool is_full(const struct lsm_view *v, size_t level)
 	       (level == 0 && l->n && l->bytes >= v->level0_bytes);
 }
 
-/* Do the first `n_above` runs weigh too much for the others? */
+/*
+ * Do the first `n_above` runs weigh too much for the others, if of what is
+ * overwritten there this part counts, and of what is deleted all?
+ */
 static bool outweighs(const struct lsm_view *v, size_t n_above,
-		      uint64_t percent)
+		      uint64_t percent, double part)
 {
-	uint64_t weight = 0, hidden = lsm_hidden_bytes(v), last = 0;
-	double part = lsm_waste(v);
-
-	if (part < ALWAYS_WASTE)
-		part = ALWAYS_WASTE;
+	uint64_t bytes = 0, dead = 0, hidden = lsm_hidden_bytes(v), last = 0;
 
 	for (size_t i = n_above; i < v->n_runs; i++)
 		last += v->runs[i].bytes;
-	for (size_t i = 0; i < v->n_tables; i++) {
-		const struct lsm_table *t = &v->tables[i];
-
-		if (n_above == v->n_runs || i < v->runs[n_above].first)
-			weight += t->bytes + t->tombstones * hidden;
+	for (size_t i = 0; i < v->runs[n_above].first; i++) {
+		bytes += v->tables[i].bytes;
+		dead += v->tables[i].tombstones * hidden;
 	}
-	return weight > lsm_least(v->table_bytes, SMALL_STORE) &&
-	       (double)weight * part > (double)last * (double)percent / 100;
+	return bytes + dead > lsm_least(v->table_bytes, SMALL_STORE) &&
+	       (double)bytes * part + (double)dead >
+		       (double)last * (double)percent / 100;
 }
 
-/* Nothing lies in the last level yet: the first runs wait as in any other. */
+/*
+ * Where nothing lies in the last level yet, the first runs wait as in any
+ * other, unless much of the oldest is deleted.
+ */
 static bool last_is_due(const struct lsm_view *v)
 {
+	uint64_t percent = v->options[MAX_SPACE_PERCENT];
 	size_t run, last = last_level(v, &run);
 
 	if (last < v->n_levels && v->levels[last].n > 1)
 		return true;
 	if (run == v->n_runs)
-		return v->n_runs && is_full(v, 0);
-	return outweighs(v, run, v->options[MAX_SPACE_PERCENT]);
+		return v->n_runs &&
+		       (is_full(v, 0) || outweighs(v, run - 1, percent, 0));
+	return outweighs(v, run, percent, lsm_waste(v));
 }
 
 /*

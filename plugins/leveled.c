@@ -15,10 +15,11 @@
  * moves, which makes room for a small level on top.  So a small flush into a
  * large store never rewrites a large part of it.
  *
- * Space: a tombstone weighs as much as the entry that it may hide in the last
- * level.  In a store of only some flushes the levels' shares are smaller than
- * what level 0 brings at once; they may be larger, and so may level 0, as far
- * as merges have not been seen to discard anything.
+ * Space: what may be lost above the last level should come to no more than the
+ * levels' shares: tombstones, with the entries that they may hide in the last
+ * level, and of the rest the part that merges discard (lsm_waste()).  In a
+ * store of only some flushes these shares are smaller than what level 0 brings
+ * at once; as far as nothing is lost, levels may be larger.
  *
  * A level over its size gives many small jobs, each a few tables with what
  * they overlap below.  The key ranges of jobs that share a level are disjoint,
@@ -29,6 +30,7 @@
 
 /* A store this small needs no further levels. */
 #define SMALL_LEVEL (UINT64_C(1) << 20)
+#define SMALL_LOSS (UINT64_C(64) << 10) /* nobody minds */
 /*
  * The first level, if small, is cut into about so many tables, unless they
  * become too small: what is pushed down should be little more than what is
@@ -56,16 +58,43 @@ struct leveled {
 	struct lsm_planner p;
 	const struct lsm_view *v;
 	size_t last; /* the deepest level with tables, at least 1 */
-	uint64_t small_level, small_table, first_bytes;
+	uint64_t small_level, small_table, small_loss, first_bytes;
+	uint64_t all;		 /* bytes */
+	uint64_t base;		 /* of the last level, or of the oldest run */
 	uint64_t hidden;	 /* bytes a tombstone may hide */
 	double waste;		 /* part of what is above the last level */
 	uint64_t target[LEVELS]; /* what a level should weigh */
 	uint64_t weight[LEVELS]; /* bytes, and what tombstones hide */
+	uint64_t lost[LEVELS];	 /* what of it merges would discard */
 };
 
 static uint64_t weight_of(const struct leveled *l, const struct lsm_table *t)
 {
 	return t->bytes + t->tombstones * l->hidden;
+}
+
+/* Without a level below, the oldest run is what others may have overwritten. */
+static void weigh(struct leveled *l)
+{
+	const struct lsm_view *v = l->v;
+	size_t above = v->n_tables;
+
+	l->base = l->target[l->last];
+	l->hidden = lsm_hidden_bytes(v);
+	if (!l->base && v->n_runs) {
+		l->base = v->runs[v->n_runs - 1].bytes;
+		above = v->runs[v->n_runs - 1].first;
+	}
+	for (size_t i = 0; i < v->n_tables && v->tables[i].level < LEVELS;
+	     i++) {
+		const struct lsm_table *t = &v->tables[i];
+		uint64_t weight = weight_of(l, t);
+		double unseen = (double)t->bytes * (1 - l->waste);
+
+		l->all += t->bytes;
+		l->weight[t->level] += weight;
+		l->lost[t->level] += i < above ? weight - (uint64_t)unseen : 0;
+	}
 }
 
 static void leveled_init(struct leveled *l, const struct lsm_view *v,
@@ -82,12 +111,9 @@ static void leveled_init(struct leveled *l, const struct lsm_view *v,
 	for (size_t i = l->last; i-- > 1;)
 		l->target[i] = l->target[i + 1] / v->level_ratio;
 	l->first_bytes = lsm_most(lsm_level_bytes(v, 1), l->target[1]);
-	if (l->target[l->last])
-		l->hidden = lsm_hidden_bytes(v);
-	for (size_t i = 0; i < v->n_tables; i++)
-		if (v->tables[i].level < LEVELS)
-			l->weight[v->tables[i].level] +=
-				weight_of(l, &v->tables[i]);
+	weigh(l);
+	l->small_loss =
+		lsm_least(l->small_level, lsm_most(l->base / 16, SMALL_LOSS));
 }
 
 /* Where to cut tables of `level` when `more` bytes come to it. */
@@ -171,17 +197,16 @@ static void job_end(struct leveled *l, enum lsm_kind kind, size_t level,
 
 /* ---- level 0 ---- */
 
-/* Does what lies above the last level waste more than the levels' shares? */
+/* Is more lost above the last level than the levels' shares? */
 static bool is_wasteful(const struct leveled *l)
 {
-	uint64_t above = 0;
+	double shares = 1.25 / (double)(l->v->level_ratio - 1);
+	uint64_t lost = 0;
 
 	for (size_t i = 0; i < l->last; i++)
-		above += l->weight[i];
-	return above > l->small_level &&
-	       (double)above * l->waste >
-		       1.25 * (double)l->target[l->last] /
-			       (double)(l->v->level_ratio - 1);
+		lost += l->lost[i];
+	return lost > l->small_loss &&
+	       (double)lost * (1 + shares) > (double)l->all * shares;
 }
 
 static bool level0_due(const struct leveled *l)
@@ -334,15 +359,16 @@ static size_t plan_level0(struct leveled *l, size_t sound)
 static uint64_t excess(const struct leveled *l, size_t level)
 {
 	uint64_t limit = lsm_most(l->target[level], l->small_level);
+	uint64_t may_lose = lsm_most(l->target[level], l->small_loss);
+	uint64_t weight = l->weight[level], lost = l->lost[level];
 
 	/* Level 0 brings so much at once; room for it twice, if it is free. */
 	if (level + 1 == l->last)
-		limit = lsm_most(limit, (uint64_t)((1 - l->waste) * 2 *
-						   (double)l->v->level0_runs *
-						   (double)l->v->write_buffer));
-	return level < l->last && l->weight[level] > limit
-		       ? l->weight[level] - limit
-		       : 0;
+		limit = lsm_most(limit,
+				 2 * l->v->level0_runs * l->v->write_buffer);
+	return level < l->last ? lsm_most(weight - lsm_least(weight, limit),
+					  lost - lsm_least(lost, may_lose))
+			       : 0;
 }
 
 /* What a table overlaps in the level below: [begin, end) of its run. */
@@ -449,8 +475,10 @@ static uint64_t plan_push(struct leveled *l, size_t level, uint64_t over,
 
 		/* What lies between two goes along: a job has no gaps. */
 		begin = i == first ? b.begin : end;
-		for (size_t j = begin; j < b.end; j++)
+		for (size_t j = begin; j < b.end; j++) {
 			more += l->v->tables[to.first + j].bytes;
+			may &= lsm_is_free(&l->p, to.first + j);
+		}
 		if (i > first && (!may || (late && !is_late(l, t)) ||
 				  l->p.bytes + more > l->v->job_bytes))
 			break;
@@ -516,9 +544,7 @@ static size_t plan_unite(struct leveled *l)
 		if (level->claimed || !l->p.more)
 			continue;
 		lsm_begin(&l->p);
-		for (size_t j = 0; j < level->n; j++)
-			lsm_add(&l->p, l->v->runs[level->first + j].first,
-				l->v->runs[level->first + j].n);
+		lsm_add_runs(&l->p, level->first, level->n);
 		job_end(l, LSM_MERGE, i, "several runs in a level");
 	}
 	return sound;
@@ -555,9 +581,7 @@ static uint64_t leveled_need(const struct lsm_view *v)
 	if (level0_due(&l))
 		need += v->levels[0].bytes;
 	for (size_t i = 1; i < v->n_levels; i++)
-		need += v->levels[i].n > 1 ? v->levels[i].bytes : 0;
-	for (size_t i = 1; i < l.last; i++)
-		need += excess(&l, i);
+		need += v->levels[i].n > 1 ? v->levels[i].bytes : excess(&l, i);
 	for (size_t i = 0; i < v->n_tables; i++)
 		if (v->tables[i].level && is_late(&l, &v->tables[i]))
 			need += v->tables[i].bytes;

@@ -21,7 +21,7 @@
 #include <string.h>
 
 /* Raised whenever a struct or a meaning in this file changes. */
-#define LSM_STRATEGY_ABI 2u
+#define LSM_STRATEGY_ABI 3u
 
 /* ---- what a strategy sees ---- */
 
@@ -96,6 +96,7 @@ struct lsm_view {
 	 * made; what is there now is less by what merges discarded.
 	 */
 	uint64_t flushed_bytes;
+	uint64_t compacted_bytes; /* likewise, written by merges */
 
 	uint64_t now_ms;
 	uint64_t free_disk;  /* bytes; UINT64_MAX when unknown */
@@ -268,21 +269,21 @@ static inline bool lsm_is_single(const struct lsm_view *v, size_t level)
 }
 
 /*
- * What part of the newer tables is overwritten, or will delete older data?  Of
- * all that was flushed a part is not there any more; twice as much of what is
- * new will go, at most all.  An estimate, 0 to 1.
+ * What part of the newer tables is overwritten?  Twice that of all that was
+ * flushed which is not there any more: an estimate.  All of it as long as no
+ * merge has shown anything; a quarter, for who has not so far may begin to.
  */
 static inline double lsm_waste(const struct lsm_view *v)
 {
 	uint64_t all = 0;
-	double part;
+	double part = 1;
 
 	for (size_t i = 0; i < v->n_runs; i++)
 		all += v->runs[i].bytes;
-	if (v->flushed_bytes <= all)
-		return 0;
-	part = 2 * (double)(v->flushed_bytes - all) / (double)v->flushed_bytes;
-	return part < 1 ? part : 1;
+	if (v->compacted_bytes)
+		part = 2 * ((double)v->flushed_bytes - (double)all) /
+		       (double)lsm_most(v->flushed_bytes, 1);
+	return part < 0.25 ? 0.25 : part < 1 ? part : 1;
 }
 
 /* ---- a plan in the making ---- */
@@ -354,6 +355,15 @@ static inline bool lsm_is_taken(const struct lsm_planner *p, size_t level,
 	return false;
 }
 
+/* Is this table in nobody's job, and not where one of this plan works? */
+static inline bool lsm_is_free(const struct lsm_planner *p, size_t index)
+{
+	const struct lsm_table *t = &p->v->tables[index];
+
+	return !t->claimed &&
+	       !lsm_is_taken(p, t->level, t->smallest, t->largest);
+}
+
 static inline void lsm_begin(struct lsm_planner *p)
 {
 	p->n = 0;
@@ -379,8 +389,7 @@ static inline void lsm_add(struct lsm_planner *p, size_t first, size_t n)
 		p->v->scratch[p->n++] = i;
 		p->bytes += t->bytes;
 		p->tombstones += t->tombstones;
-		p->busy |= t->claimed ||
-			   lsm_is_taken(p, t->level, t->smallest, t->largest);
+		p->busy |= !lsm_is_free(p, i);
 	}
 }
 
@@ -529,10 +538,7 @@ static inline uint64_t lsm_late_bytes(const struct lsm_view *v,
 	return bytes;
 }
 
-/*
- * Tables of run `r` from `i` on that are late, with all that is older in their
- * keys, into the oldest run: there nothing is left that they could hide.
- */
+/* Late tables of run `r` from `i` on, with all that they could hide. */
 static inline void lsm_add_late(struct lsm_planner *p, size_t r, size_t i,
 				uint64_t stay_ms)
 {
@@ -551,9 +557,8 @@ static inline void lsm_add_late(struct lsm_planner *p, size_t r, size_t i,
 }
 
 /*
- * What is late goes where it ends, in as many jobs as there are ranges of keys
- * that are free.  For strategies whose deepest level has one run, or that are
- * content with a job at a time.
+ * What is late goes where it ends, a job for each range of keys that is free.
+ * For strategies with one run in the deepest level, or content with one job.
  */
 static inline void lsm_push_late(struct lsm_planner *p, uint64_t seconds)
 {

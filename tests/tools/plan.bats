@@ -225,6 +225,27 @@ not_done() {
   run -64 lsm-compact --plan --to b
 }
 
+# The counts of struct lsm_view in the installed header, but not its arrays.
+counts_of_view() {
+  sed -n '/^struct lsm_view {/,/^};/p' "$ROOT/plugins/strategy.h" |
+    sed 's,/\*.*,,' | grep -oE '^\s(uint64_t|size_t) [a-z0-9_, ]+;' |
+    sed -E 's/(uint64_t|size_t)//' | tr -cs 'a-z0-9_' '\n' | grep . |
+    grep -v '^n_'
+}
+
+@test "view: has every number that a plugin is shown, and the page names it" {
+  local name
+  lsm-put k v
+  lsm-flush
+  lsm-compact --view > view
+  [ "$(counts_of_view | wc -l)" -ge 15 ]
+  for name in $(counts_of_view); do
+    jq -e --arg name "$name" 'has($name)' view > has || { echo "$name"; false; }
+    grep -qw "$name" "$ROOT/formats/plan.md" || { echo "$name"; false; }
+  done
+  jq -e '.flushed_bytes > 0 and .compacted_bytes == 0' view > right
+}
+
 @test "view: tells what a strategy sees" {
   store 3
   lsm-compact

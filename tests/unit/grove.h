@@ -10,8 +10,8 @@
  *	grove_check(&g);		     every key gives what was put
  *	grove_close(&g);
  *
- * Keys are numbers below GROVE_KEYS; every entry has GROVE_ENTRY bytes.  Time
- * is g.now_ms, and stands still.
+ * Keys are numbers below GROVE_KEYS; every entry has GROVE_ENTRY bytes, a
+ * tombstone GROVE_TOMBSTONE.  Time is g.now_ms, and stands still.
  */
 #ifndef TESTS_UNIT_GROVE_H
 #define TESTS_UNIT_GROVE_H
@@ -24,6 +24,7 @@
 #define GROVE_KEYS 4096
 #endif
 #define GROVE_ENTRY 4096
+#define GROVE_TOMBSTONE 512
 
 struct grove_entry {
 	uint32_t key;
@@ -137,6 +138,15 @@ static void grove_key(uint8_t *bytes, uint32_t key)
 		bytes[i] = (uint8_t)(key >> (24 - 8 * i));
 }
 
+static uint64_t grove_size(const struct grove_entry *e, size_t n)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += e[i].version ? GROVE_ENTRY : GROVE_TOMBSTONE;
+	return bytes;
+}
+
 static struct table_meta grove_table(struct grove *g,
 				     const struct grove_entry *e, size_t n,
 				     uint64_t first, uint64_t last,
@@ -145,7 +155,7 @@ static struct table_meta grove_table(struct grove *g,
 	struct table_meta m = { .number = g->t.m.next_number++,
 				.age_first = first,
 				.age_last = last,
-				.bytes = n * GROVE_ENTRY,
+				.bytes = grove_size(e, n),
 				.created_ms = g->now_ms,
 				.entries = n };
 	uint8_t key[4];
@@ -216,8 +226,8 @@ static void grove_flush(struct grove *g)
 			 grove_err);
 	for (size_t i = 0; i < tables; i++)
 		table_meta_release(&out[i]);
-	g->flushed += n * GROVE_ENTRY;
-	g->t.m.flushed_bytes += n * GROVE_ENTRY;
+	g->flushed += grove_size(g->log, n);
+	g->t.m.flushed_bytes += grove_size(g->log, n);
 	g->flushes++;
 	g->n_log = 0;
 }
@@ -241,7 +251,8 @@ struct grove_output {
 	uint64_t oldest_ms;
 };
 
-static void grove_end(struct grove *g, struct fence *f, struct grove_output *o)
+static void grove_end(struct grove *g, struct fence *f, uint32_t level,
+		      struct grove_output *o)
 {
 	uint64_t first, last;
 
@@ -252,7 +263,8 @@ static void grove_end(struct grove *g, struct fence *f, struct grove_output *o)
 	CHECK(o->tables);
 	o->tables[o->n++] =
 		grove_table(g, o->e, o->n_e, first, last, o->oldest_ms);
-	g->merged += o->n_e * GROVE_ENTRY;
+	g->merged += grove_size(o->e, o->n_e);
+	g->t.m.compacted_bytes[level] += grove_size(o->e, o->n_e);
 	o->n_e = 0;
 }
 
@@ -267,8 +279,8 @@ static void grove_add(struct grove *g, struct fence *f,
 	if (!e->version && !fence_hides(f, k))
 		return;
 	if (o->n_e &&
-	    (o->n_e * GROVE_ENTRY >= j->table_bytes || !fence_reach(f, k)))
-		grove_end(g, f, o);
+	    (grove_size(o->e, o->n_e) >= j->table_bytes || !fence_reach(f, k)))
+		grove_end(g, f, j->level, o);
 	if (o->n_e == 0)
 		fence_begin(f, k);
 	o->e[o->n_e++] = *e;
@@ -315,7 +327,7 @@ static void grove_merge(struct grove *g, const struct survey *v,
 			if (c[i].at == e)
 				c[i].at++;
 	}
-	grove_end(g, &f, o);
+	grove_end(g, &f, j->level, o);
 	free(o->e);
 	free(c);
 	fence_release(&f);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -186,11 +187,73 @@ TEST(a_loop_without_end_is_ended)
 	ask_confines = (struct confines){ .cpu_s = 1, .real_s = 20 };
 	CHECK(ask_plan(plan_for_ever, &a, &err) == STORE_ECONFIG);
 	CHECK(strstr(err.text, "plan: found no end"));
-	ask_confines = (struct confines){ .cpu_s = 20, .real_s = 1 };
-	CHECK(ask_plan(plan_for_ever, &a, &err) == STORE_ECONFIG);
-	CHECK(strstr(err.text, "plan: found no end"));
 	ask_confines = before;
 }
+
+/* As the child of a host that is told to end, by a signal to its group. */
+static void plan_told_to_end(const struct lsm_view *v,
+			     const struct lsm_budget *budget, lsm_emit *emit,
+			     void *ctx)
+{
+	static const int sigs[] = { SIGHUP,  SIGINT,  SIGQUIT,
+				    SIGTERM, SIGUSR1, SIGUSR2 };
+
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+		raise(sigs[i]);
+	plan_all(v, budget, emit, ctx);
+}
+
+TEST(a_signal_that_is_meant_for_the_host_does_not_end_planning)
+{
+	struct store_error err;
+	struct answer a;
+
+	CHECK_OK(ask_plan(plan_told_to_end, &a, &err), err);
+	CHECK(a.n_jobs == 1);
+	answer_release(&a);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+static _Atomic(pid_t) *stopped; /* shared with the child */
+
+static void plan_stopped(const struct lsm_view *v,
+			 const struct lsm_budget *budget, lsm_emit *emit,
+			 void *ctx)
+{
+	*stopped = getpid();
+	raise(SIGSTOP);
+	plan_all(v, budget, emit, ctx);
+}
+
+static void *go_on(void *unused)
+{
+	while (!*stopped)
+		os.sleep_us(1000);
+	os.sleep_us(1500000);
+	CHECK(kill(*stopped, SIGCONT) == 0);
+	return unused;
+}
+
+TEST(time_for_which_a_child_was_stopped_is_not_its_own)
+{
+	const struct confines before = ask_confines;
+	struct store_error err;
+	struct answer a;
+	pthread_t thread;
+
+	stopped = os.share(sizeof(*stopped));
+	CHECK(stopped && !pthread_create(&thread, NULL, go_on, NULL));
+	ask_confines = (struct confines){ .cpu_s = 10, .real_s = 1 };
+	CHECK_OK(ask_plan(plan_stopped, &a, &err), err);
+	CHECK(a.n_jobs == 1);
+	answer_release(&a);
+	CHECK(!pthread_join(thread, NULL));
+	ask_confines = before;
+	os.unmap((void *)stopped, sizeof(*stopped));
+}
+
+#endif
 
 /* ---- hosts ---- */
 

@@ -162,7 +162,7 @@ TEST(a_table_of_the_last_level_that_nothing_overlaps_is_not_read_again)
 TEST(a_table_tells_what_it_was_made_of_to_its_end_and_in_part)
 {
 	struct model m = { .seed = 33 };
-	struct store *db = new_store_with("leveled", "12", "4K");
+	struct store *db = new_store_with("tiered", "12", "4K");
 	struct watch w = { .db = db, .calls_left = 4 };
 	struct table_props p = TABLE_PROPS_INIT;
 	struct store_error err = STORE_ERROR_INIT;
@@ -205,6 +205,54 @@ TEST(a_table_tells_what_it_was_made_of_to_its_end_and_in_part)
 	manifest_release(&after);
 	store_close(db);
 	remove_store();
+}
+
+/* ---- what it leaves ---- */
+
+static uint64_t need_of(struct store *db)
+{
+	struct store_need need;
+	struct store_error err = STORE_ERROR_INIT;
+	int r = store_compact_need(db, NULL, &need, &err);
+
+	CHECK_OK(r, err);
+	CHECK((r == 1) == (need.why[0] != '\0'));
+	return need.bytes;
+}
+
+static void leave_nothing(const char *strategy)
+{
+	struct model m = { .seed = 34 };
+	struct store *db = new_store_with(strategy, "12", "4K");
+	struct watch w = { .db = db, .calls_left = 4 };
+	struct store_compact_result r;
+	struct store_stat before, after;
+	struct store_error err = STORE_ERROR_INIT;
+
+	fill_plain(db, &m);
+	fill_plain(db, &m);
+	fill_plain(db, &m);
+	CHECK(need_of(db) == 0);
+	CHECK(compact_watched(db, &w, 1).stopped);
+	CHECK(count_trimmed(db) > 1 && need_of(db) > 0);
+	CHECK_OK(store_stat(db, &before, &err), err);
+	r = compact(db, NULL, 0);
+	CHECK(r.jobs > 0 && count_trimmed(db) == 0 && need_of(db) == 0);
+	CHECK_OK(store_stat(db, &after, &err), err);
+	CHECK(after.runs <= before.runs);
+	check_no_orphans(db);
+	check_walks(db, NULL, &m);
+	check_sound();
+	store_close(db);
+	remove_store();
+}
+
+TEST(tables_of_which_a_stopped_job_has_written_a_part_are_rewritten)
+{
+	leave_nothing("tiered");
+	leave_nothing("lazy-leveled");
+	leave_nothing("unified");
+	leave_nothing("fifo");
 }
 
 /* ---- the disk ---- */
@@ -258,6 +306,40 @@ TEST(a_merge_larger_than_the_free_disk_runs_in_pieces_that_fit)
 	check_no_orphans(db);
 	store_close(db);
 	remove_store();
+}
+
+/* Nobody compacted for long: a table of each run would not fit at once. */
+static void many_runs(const char *strategy, int all)
+{
+	struct model m = { .seed = 42 };
+	struct store *db = new_store_with(strategy, "12", "16K");
+	uint64_t (*real)(int fd) = os.free_bytes;
+	struct store_compact_config config = { .all = all };
+	struct store_compact_result r;
+	struct store_error err = STORE_ERROR_INIT;
+
+	for (int i = 0; i < 40; i++)
+		fill_plain(db, &m);
+	disk_bytes = table_bytes(db) + 40000;
+	peak = 0;
+	os.free_bytes = rest_of_disk;
+	CHECK_OK(store_compact(db, &config, &r, &err), err);
+	os.free_bytes = real;
+	CHECK(r.jobs > 1 && peak <= disk_bytes && need_of(db) == 0);
+	check_walks(db, NULL, &m);
+	check_no_orphans(db);
+	check_sound();
+	store_close(db);
+	remove_store();
+}
+
+TEST(more_runs_than_fit_on_the_disk_are_merged_some_at_a_time)
+{
+	many_runs("tiered", 0);
+	many_runs("lazy-leveled", 0);
+	many_runs("unified", 0);
+	many_runs("fifo", 0);
+	many_runs("tiered", 1);
 }
 
 TEST_MAIN()

@@ -3,6 +3,7 @@
  * says.
  */
 #include "lib/os.h"
+#include "lib/planrange.h"
 #include "tests/unit/tree.h"
 
 /* Three runs above one level, and a table off to the side. */
@@ -321,6 +322,31 @@ TEST(a_reason_is_copied_as_printable_text)
 	plan_release(&p);
 }
 
+/* The job before it has moved the last level down, and its name with it. */
+TEST(a_job_into_a_run_that_has_moved_goes_into_the_one_that_is_there)
+{
+	struct plan_job j = { .kind = LSM_MERGE, .level = 1, .into = 20 };
+	struct survey s;
+	struct tree t;
+
+	tree_read(&t, "level 1\nrun\n30 a..b age 3 1M\n"
+		      "level 2\nrun\n20 a..b age 2 1M\n");
+	tree_survey(&s, &t, NULL);
+	plan_job_refresh(&j, &s);
+	CHECK(j.into == 30);
+	plan_job_refresh(&j, &s);
+	CHECK(j.into == 30);
+	survey_release(&s);
+	manifest_release(&t.m);
+	tree_read(&t, "level 2\nrun\n20 a..b age 2 1M\n");
+	tree_survey(&s, &t, NULL);
+	j.into = 20;
+	plan_job_refresh(&j, &s);
+	CHECK(j.into == 0);
+	survey_release(&s);
+	manifest_release(&t.m);
+}
+
 TEST(everything_is_one_job_into_the_deepest_level)
 {
 	struct store_error err = STORE_ERROR_INIT;
@@ -357,6 +383,32 @@ TEST(one_run_without_tombstones_needs_no_merge)
 	CHECK_OK(plan_everything(&j, &s, &t.m.options, &err), err);
 	CHECK(j.n_inputs == 1 && j.level == 1);
 	plan_job_release(&j);
+	survey_release(&s);
+	manifest_release(&t.m);
+}
+
+TEST(one_run_of_which_a_file_holds_more_than_is_seen_is_merged)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct plan_job all, range;
+	struct survey s;
+	struct tree t;
+
+	tree_read(&t, "level 1\nrun\n1 a..b age 1 1M trimmed\n"
+		      "2 c..d age 1 1M\n");
+	tree_survey(&s, &t, NULL);
+	CHECK_OK(plan_everything(&all, &s, &t.m.options, &err), err);
+	CHECK(all.n_inputs == 2 && all.level == 1);
+	CHECK_OK(plan_range(&range, &s, &t.m.options, slice_str("c"),
+			    SLICE_NULL, &err),
+		 err);
+	CHECK(range.n_inputs == 0);
+	CHECK_OK(plan_range(&range, &s, &t.m.options, slice_str("a"),
+			    SLICE_NULL, &err),
+		 err);
+	CHECK(range.n_inputs == 2);
+	plan_job_release(&all);
+	plan_job_release(&range);
 	survey_release(&s);
 	manifest_release(&t.m);
 }

@@ -54,19 +54,17 @@ static void plan_of(const struct tree *t, struct buf *out)
 	struct plugin plugin = PLUGIN_INIT;
 	struct plan p = PLAN_INIT;
 	struct survey s;
-	uint64_t need;
 
 	CHECK_OK(plugin_open(&plugin, NULL, t->m.strategy, &err), err);
 	CHECK_OK(plugin_options(plugin.strategy, t->m.settings, t->m.n_settings,
 				options, &err),
 		 err);
 	tree_survey(&s, t, options);
-	need = plugin.strategy->need(&s.view);
 	CHECK_OK(plan_make(&p, plugin.strategy, &s, &t->m.options, &budget,
 			   &err),
 		 err);
-	CHECK(p.n == 0 || need > 0);
-	CHECK(need == 0 || p.n > 0 || t->n_claimed > 0);
+	CHECK(p.n == 0 || p.need > 0);
+	CHECK(p.need == 0 || p.n > 0 || t->n_claimed > 0);
 	for (size_t i = 0; i < p.n; i++)
 		print_job(out, &p.jobs[i]);
 	plan_release(&p);

@@ -7,6 +7,7 @@
  *	now 90000                     the time, in ms; 1000 if not told
  *	log 4M age 2000               the memtable: bytes, ms since it began
  *	flushed 10G                   bytes flushed since the store was made
+ *	merged 1G                     and written by merges
  *	level 0
  *	run                           newest first
  *	7 a..m age 7 1M               number, keys, age, bytes
@@ -14,7 +15,8 @@
  *	9 aa..zz age 2 1M made 700
  *
  * `dead` is the number of tombstones, the oldest of them made at `since` (1 if
- * not told); every table holds 100 entries and was made at `made` (1).
+ * not told); `trimmed`, that its file holds older keys, too; every table holds
+ *100 entries and was made at `made` (1).
  */
 #ifndef TESTS_UNIT_TREE_H
 #define TESTS_UNIT_TREE_H
@@ -86,6 +88,7 @@ static void tree_table(struct tree *t, const char *line)
 	m->oldest_tombstone_ms =
 		m->tombstones ? tree_word(line, " since ", 1) : 0;
 	m->created_ms = tree_word(line, " made ", 1);
+	m->trimmed = strstr(line, " trimmed");
 	if (strstr(line, "claimed"))
 		t->claimed[t->n_claimed++] = m->number;
 }
@@ -117,6 +120,8 @@ static void tree_line(struct tree *t, const char *line)
 		t->now_ms = strtoull(a, NULL, 10);
 	else if (sscanf(line, "flushed %79s", a) == 1)
 		t->m.flushed_bytes = tree_bytes(a);
+	else if (sscanf(line, "merged %79s", a) == 1)
+		t->m.compacted_bytes[1] = tree_bytes(a);
 	else if (sscanf(line, "log %79s age %79s", a, b) == 2) {
 		t->log_bytes = tree_bytes(a);
 		t->log_age_ms = strtoull(b, NULL, 10);
