@@ -1,0 +1,76 @@
+/*
+ * sim.h - a simulation under way: a store without data, its load, its clock,
+ * and the compaction beside it.
+ *
+ * inspect_sim() (lib/inspect.h) lives in sim.c.  simround.c asks the strategy
+ * and carries out what it plans, simstore.c begins with a store that is there.
+ */
+#ifndef LIB_SIM_H
+#define LIB_SIM_H
+
+#include "lib/inspect.h"
+#include "lib/plugin.h"
+#include "lib/simtree.h"
+
+struct sim {
+	const struct sim_config *config;
+	struct sim_report *report;
+	struct plugin plugin;
+	uint64_t options[LSM_OPTIONS_MAX];
+	struct simtree tree;
+	struct sim_load load;
+	struct sim_stretch stretch; /* room */
+	uint64_t began_ms;	    /* Unix time, when the clock stood at 0 */
+	double now;		    /* seconds */
+	/* the log: writes [log_from, at), the first of them at log_since */
+	uint64_t at, log_from;
+	double log_since;
+	/* a round of compaction */
+	bool busy; /* there is one */
+	struct plan plan;
+	size_t next;	/* job of the plan */
+	uint64_t done;	/* jobs, when the plan was made */
+	unsigned stale; /* plans of which no job could be done, in a row */
+	uint64_t left;	/* bytes it may read yet */
+	bool working;	/* on this job */
+	struct survey survey;
+	struct simjob job;
+	double ends;   /* when it is done */
+	double waited; /* writers, for it */
+};
+
+static inline uint64_t sim_now_ms(const struct sim *s)
+{
+	return s->began_ms + (uint64_t)(s->now * 1000);
+}
+
+/* All that is in the log becomes tables. */
+int sim_flush(struct sim *s, struct store_error *err);
+
+/*
+ * Begin a round, unless there is one: what the strategy says is due, until it
+ * says nothing.  s->working: it is on a job, which is done at s->ends.
+ */
+int simround_begin(struct sim *s, struct store_error *err);
+/* The job is done: install it, and go on. */
+int simround_go_on(struct sim *s, struct store_error *err);
+/* Until the round is over; the clock goes on. */
+int simround_finish(struct sim *s, struct store_error *err);
+void simround_release(struct sim *s);
+
+/*
+ * Begin with the tables of a store: its options, strategy and settings, and
+ * keys as many as it may have.  c->dir is set.  Gives *keys, and the bytes of
+ * a key and of a value where `c` does not say.
+ */
+struct simstore {
+	uint64_t keys;
+	uint64_t key_bytes, value_bytes;
+};
+
+int simstore_read(struct manifest *m, const struct sim_config *c,
+		  struct store_error *err);
+int simstore_know(struct sim *s, struct simstore *store,
+		  struct store_error *err);
+
+#endif
