@@ -369,7 +369,8 @@ int inspect_sim(const struct sim_config *config, struct sim_report *out,
 			   .plugin = PLUGIN_INIT,
 			   .tree = SIMTREE_INIT,
 			   .plan = PLAN_INIT,
-			   .survey = SURVEY_INIT };
+			   .survey = SURVEY_INIT,
+			   .surveyed = UINT64_MAX };
 	r = begin(s, err);
 	if (r == 0)
 		r = run(s, err);

@@ -32,8 +32,9 @@ struct sim {
 	uint64_t done;	/* jobs, when the plan was made */
 	unsigned stale; /* plans of which no job could be done, in a row */
 	uint64_t left;	/* bytes it may read yet */
-	bool working;	/* on this job */
-	struct survey survey;
+	struct survey survey; /* of generation `surveyed` */
+	uint64_t surveyed;
+	bool working; /* on this job */
 	struct simjob job;
 	double ends;   /* when it is done */
 	double waited; /* writers, for it */

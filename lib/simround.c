@@ -21,7 +21,8 @@ static uint64_t bytes_of(const struct manifest *m)
 	return bytes;
 }
 
-static int survey(struct sim *s, struct survey *v, struct store_error *err)
+/* What it shows of the moment matters to plans; the tree, to jobs. */
+static int survey(struct sim *s, struct store_error *err)
 {
 	const struct survey_facts facts = {
 		.now_ms = sim_now_ms(s),
@@ -34,23 +35,22 @@ static int survey(struct sim *s, struct survey *v, struct store_error *err)
 		.options = s->options,
 	};
 
-	*v = SURVEY_INIT;
-	return survey_make(v, &s->tree.m, &facts, err);
+	survey_release(&s->survey);
+	s->surveyed = s->tree.m.generation;
+	return survey_make(&s->survey, &s->tree.m, &facts, err);
 }
 
 static int make_plan(struct sim *s, struct store_error *err)
 {
 	const struct lsm_budget budget = { PLAN_JOBS, s->left };
-	struct survey v;
-	int r = survey(s, &v, err);
+	int r = survey(s, err);
 
 	plan_release(&s->plan);
 	s->next = 0;
 	s->done = s->report->jobs;
 	if (r == 0)
-		r = plan_make_here(&s->plan, s->plugin.strategy, &v,
+		r = plan_make_here(&s->plan, s->plugin.strategy, &s->survey,
 				   &s->tree.m.options, &budget, err);
-	survey_release(&v);
 	return r;
 }
 
@@ -68,8 +68,10 @@ static int begin_job(struct sim *s, struct plan_job *j, struct store_error *err)
 {
 	bool drops = s->plugin.strategy->flags & LSM_STRATEGY_DROPS;
 	struct refusal why;
-	int r = survey(s, &s->survey, err);
+	int r = 0;
 
+	if (s->surveyed != s->tree.m.generation)
+		r = survey(s, err);
 	if (r < 0)
 		return r;
 	plan_job_refresh(j, &s->survey);
@@ -83,7 +85,6 @@ static int begin_job(struct sim *s, struct plan_job *j, struct store_error *err)
 			  (double)(s->job.read + s->job.written) / disk_rate(s);
 		return r < 0 ? r : 1;
 	}
-	survey_release(&s->survey);
 	return r;
 }
 
@@ -142,13 +143,6 @@ int simround_begin(struct sim *s, struct store_error *err)
 	return next_job(s, err);
 }
 
-static void end_job(struct sim *s)
-{
-	simjob_release(&s->job);
-	survey_release(&s->survey);
-	s->working = false;
-}
-
 int simround_go_on(struct sim *s, struct store_error *err)
 {
 	struct sim_report *rep = s->report;
@@ -157,7 +151,8 @@ int simround_go_on(struct sim *s, struct store_error *err)
 	rep->jobs++;
 	rep->read_bytes += s->job.read;
 	rep->compacted_bytes += s->job.written;
-	end_job(s);
+	simjob_release(&s->job);
+	s->working = false;
 	if (r == 0 && s->config->checked)
 		r = manifest_check(&s->tree.m, "simulation", NULL, err);
 	return r < 0 ? r : next_job(s, err);
@@ -177,6 +172,7 @@ int simround_finish(struct sim *s, struct store_error *err)
 void simround_release(struct sim *s)
 {
 	if (s->working)
-		end_job(s);
+		simjob_release(&s->job);
+	survey_release(&s->survey);
 	plan_release(&s->plan);
 }

@@ -109,8 +109,7 @@ static int list_inputs(struct simjob *j, const struct survey *s,
 	const struct plan_job *plan = j->plan;
 
 	j->inputs = calloc(plan->n_inputs + 1, sizeof(*j->inputs));
-	j->numbers = calloc(plan->n_inputs + 1, sizeof(*j->numbers));
-	if (!j->inputs || !j->numbers)
+	if (!j->inputs)
 		return store_nomem(err);
 	j->n_inputs = plan->n_inputs;
 	for (size_t i = 0; i < j->n_inputs; i++) {
@@ -119,7 +118,6 @@ static int list_inputs(struct simjob *j, const struct survey *s,
 		in->at = survey_find(s, plan->inputs[i]);
 		in->t = &s->tables[in->at];
 		in->carried = plan->kind == LSM_MOVE;
-		j->numbers[i] = plan->inputs[i];
 	}
 	piece_inputs_order(plan, j->inputs, j->n_inputs);
 	for (size_t i = 0; i < j->n_inputs; i++)
@@ -255,7 +253,6 @@ void simjob_release(struct simjob *j)
 {
 	simoutput_release(&j->out);
 	free(j->inputs);
-	free(j->numbers);
 	*j = (struct simjob){ .plan = NULL };
 }
 
@@ -270,10 +267,14 @@ struct arrivals {
 /* All inputs out of the manifest, in one go; those carried arrive. */
 static void take_out(struct simjob *j, struct simtree *t, struct arrivals *a)
 {
-	for (size_t i = 0; i < j->n_inputs; i++)
-		t->tables[j->numbers[i]]->gone = true;
+	bool from[MANIFEST_MAX_LEVELS] = { false };
+
+	for (size_t i = 0; i < j->n_inputs; i++) {
+		t->tables[j->inputs[i].t->number]->gone = true;
+		from[j->inputs[i].t->level] = true;
+	}
 	for (size_t l = 0; l < t->m.n_levels; l++)
-		for (size_t r = 0; r < t->m.levels[l].n; r++) {
+		for (size_t r = 0; from[l] && r < t->m.levels[l].n; r++) {
 			struct run *run = &t->m.levels[l].runs[r];
 			size_t kept = 0;
 

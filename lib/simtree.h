@@ -38,7 +38,6 @@ int simtree_flush(struct simtree *t, struct sim_span *spans, size_t n,
 struct simjob {
 	const struct plan_job *plan;
 	struct piece_input *inputs; /* as in struct pieces */
-	uint64_t *numbers;	    /* of them */
 	size_t n_inputs;
 	struct sim_output out;
 	size_t place;		/* of the run, in its level */
