@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* Of a new store. */
+#define STRATEGY "leveled"
 /* Looks at the tree, for averages and the worst. */
 #define LOOKS 100
 /* The time at which a simulation begins that begins with nothing. */
@@ -307,8 +309,7 @@ static int set_strategy(struct sim *s, struct store_error *err)
 {
 	const struct sim_config *c = s->config;
 	const struct manifest *m = &s->tree.m;
-	bool own = m->strategy &&
-		   (!c->strategy || !strcmp(c->strategy, m->strategy));
+	bool own = !c->strategy || !strcmp(c->strategy, m->strategy);
 	size_t kept = own ? m->n_settings : 0, n = 0;
 	struct setting *list =
 		calloc(kept + c->n_strategy_settings + 1, sizeof(*list));
@@ -324,7 +325,7 @@ static int set_strategy(struct sim *s, struct store_error *err)
 			(char *)(uintptr_t)c->strategy_settings[i].name,
 			(char *)(uintptr_t)c->strategy_settings[i].value
 		};
-	r = plugin_open(&s->plugin, c->plugins, name ? name : "leveled", err);
+	r = plugin_open(&s->plugin, c->plugins, name, err);
 	if (r == 0)
 		r = plugin_options(s->plugin.strategy, list, n, s->options,
 				   err);
@@ -333,21 +334,25 @@ static int set_strategy(struct sim *s, struct store_error *err)
 }
 
 /* Without a store: the options of a new one, and nothing in it. */
-static void begin_empty(struct sim *s)
+static int begin_empty(struct sim *s, struct store_error *err)
 {
+	s->tree.m.strategy = strdup(STRATEGY);
+	if (!s->tree.m.strategy)
+		return store_nomem(err);
 	options_default(&s->tree.m.options);
 	s->tree.m.next_number = 1;
 	s->began_ms = BEGIN_MS;
 	simload_init(&s->load, s->config, 0);
 	s->tree.keys = &s->load.keys;
+	return 0;
 }
 
 static int begin(struct sim *s, struct store_error *err)
 {
 	int r;
 
-	begin_empty(s);
-	if ((r = set_options(&s->tree.m.options, s->config, err)) < 0 ||
+	if ((r = begin_empty(s, err)) < 0 ||
+	    (r = set_options(&s->tree.m.options, s->config, err)) < 0 ||
 	    (r = set_strategy(s, err)) < 0)
 		return r;
 	simweight_init(&s->tree.weight, &s->tree.m.options,

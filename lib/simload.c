@@ -41,27 +41,28 @@ static bool is_ascending(const struct sim_load *l)
 	return l->workload == SIM_SEQUENTIAL || l->workload == SIM_TIMESERIES;
 }
 
+/* What begins anew begins with an empty log. */
+static uint64_t end_of_pass(const struct sim_load *l, uint64_t from)
+{
+	uint64_t all = simload_writes(l), end;
+
+	if (from < l->records)
+		return l->records;
+	if (!is_ascending(l))
+		return all;
+	end = l->records + ((from - l->records) / l->keys.n + 1) * l->keys.n;
+	return end < all ? end : all;
+}
+
 uint64_t simload_fill(const struct sim_load *l, uint64_t from, uint64_t bytes)
 {
-	uint64_t all = simload_writes(l);
+	uint64_t end = end_of_pass(l, from);
 	double room = (double)bytes - LOG_HEADER - LOG_BATCH;
-	double n;
+	double n = floor(room / l->write_bytes[from >= l->records]);
 
-	if (from < l->records) {
-		n = floor(room / l->write_bytes[0]);
-		if (n < 1)
-			n = 1;
-		if (n <= (double)(l->records - from))
-			return from + (uint64_t)n;
-		room -= (double)(l->records - from) * l->write_bytes[0];
-		from = l->records;
-		if (room < l->write_bytes[1])
-			return from;
-	}
-	n = floor(room / l->write_bytes[1]);
 	if (n < 1)
 		n = 1;
-	return n < (double)(all - from) ? from + (uint64_t)n : all;
+	return n < (double)(end - from) ? from + (uint64_t)n : end;
 }
 
 double simload_user_bytes(const struct sim_load *l, uint64_t from, uint64_t to)

@@ -2,7 +2,7 @@
  * simload.h - the workloads of a simulation: what a stretch of writes leaves.
  *
  * Writes are numbered from 0: first `records` first writes, one of each key,
- * then `updates` of keys that are there.
+ * then `updates` of keys that are there.  The log is flushed in between.
  */
 #ifndef LIB_SIMLOAD_H
 #define LIB_SIMLOAD_H
@@ -45,7 +45,12 @@ struct sim_stretch {
 void simload_init(struct sim_load *l, const struct sim_config *c,
 		  uint64_t present);
 
-/* The end of the writes from `from` on that fill a log of `bytes`. */
+/*
+ * The end of the writes from `from` on that fill a log of `bytes`.  It is also
+ * flushed when the first writes are done, and at the end of each pass through
+ * ascending keys: what is known of a table does not tell two ends of the keys
+ * from all between them.
+ */
 uint64_t simload_fill(const struct sim_load *l, uint64_t from, uint64_t bytes);
 
 /* What writes [from, to) leave, the newest of each key. */

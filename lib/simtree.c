@@ -1,5 +1,8 @@
 #include "lib/simtree.h"
 
+/* Twice as many have changed no figure by more than a few percent. */
+#define RUN_TABLES 250
+
 void simtree_release(struct simtree *t)
 {
 	for (size_t i = 0; i < t->n_tables; i++)
@@ -101,6 +104,26 @@ int simtree_flush(struct simtree *t, struct sim_span *spans, size_t n,
 }
 
 /* ---- jobs ---- */
+
+/*
+ * Where to cut: as the plan says; but where a run would have more tables than
+ * RUN_TABLES, they are larger, or a large store would take for ever.
+ */
+static uint64_t cut_at(const struct simtree *t, const struct plan_job *plan)
+{
+	uint64_t bytes = plan->bytes;
+
+	for (size_t r = 0;
+	     plan->level < t->m.n_levels && r < t->m.levels[plan->level].n;
+	     r++) {
+		const struct run *run = &t->m.levels[plan->level].runs[r];
+
+		for (size_t i = 0; i < run->n; i++)
+			bytes += run->tables[i].bytes;
+	}
+	bytes /= RUN_TABLES;
+	return bytes > plan->table_bytes ? bytes : plan->table_bytes;
+}
 
 /* The inputs, and which are read. */
 static int list_inputs(struct simjob *j, const struct survey *s,
@@ -239,7 +262,7 @@ int simjob_make(struct simjob *j, struct simtree *t,
 			      .flushes = t->flushes,
 			      .out = { .keys = t->keys,
 				       .weight = &t->weight,
-				       .table_bytes = plan->table_bytes,
+				       .table_bytes = cut_at(t, plan),
 				       .now_ms = now_ms } };
 	r = list_inputs(j, s, err);
 	if (r == 0 && plan->kind != LSM_DROP)
