@@ -170,6 +170,10 @@ struct sim_config {
 	enum sim_workload workload;
 	uint64_t records; /* keys written for the first time */
 	uint64_t updates; /* writes after that, of keys that are there */
+	/*
+	 * With `dir` its tables tell the size of a key, and of a value, if
+	 * that is 0 here.
+	 */
 	uint64_t key_bytes, value_bytes;
 	unsigned deletes; /* percent of the updates */
 	unsigned stored;  /* percent that compression leaves of the data */
@@ -192,6 +196,7 @@ struct sim_level {
 
 struct sim_report {
 	char strategy[33];
+	uint64_t key_bytes, value_bytes; /* as given, or as the store has */
 	uint64_t writes, flushes, jobs;
 	double user_bytes; /* of keys and values written */
 	uint64_t flushed_bytes, compacted_bytes, read_bytes; /* of tables */

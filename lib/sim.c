@@ -270,6 +270,8 @@ static int fill_report(struct sim *s, struct store_error *err)
 
 	snprintf(rep->strategy, sizeof(rep->strategy), "%s",
 		 s->plugin.strategy->name);
+	rep->key_bytes = (uint64_t)s->tree.weight.key;
+	rep->value_bytes = (uint64_t)s->tree.weight.value;
 	rep->writes = s->at;
 	rep->user_bytes = all;
 	if (rep->flushed_bytes)

@@ -83,15 +83,32 @@ void simweight_init(struct sim_weight *w, const struct options *o,
 	w->trailer = 14 + 4 + 14;
 }
 
+/*
+ * Digits that a key does not share with the one before, if their distance is
+ * random and `mean` on average: the last one, and each before it if it is
+ * carried into, or leapt over.
+ */
+static double unshared(double mean, double most)
+{
+	double digits = 1;
+
+	for (double unit = 10; digits < most; unit *= 10) {
+		double more = mean / unit * -expm1(-unit / mean);
+
+		digits += more;
+		if (more < 0.001)
+			break;
+	}
+	return digits < most ? digits : most;
+}
+
 double simweight_of(const struct sim_weight *w, double puts, double dead)
 {
 	double n = puts + dead, digits, key, bytes;
 
 	if (n <= 0)
 		return 0;
-	digits = 1.11 + (n < 1 ? -log10(n) : 0);
-	if (digits > w->key)
-		digits = w->key;
+	digits = unshared(n < 1 ? 1 / n : 1, w->key);
 	key = digits + (w->key - digits) / w->restart;
 	bytes = puts * (w->put_head + w->value) + dead * w->dead_head + n * key;
 	return w->scale * (bytes * w->stored + bytes / w->block * w->trailer +

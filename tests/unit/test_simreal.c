@@ -235,17 +235,17 @@ TEST(overwriting_five_times_is_amplified_as_simulated)
 
 TEST(a_zipf_distribution_is_amplified_as_simulated)
 {
-	compare(SIM_ZIPF, 5, 0, "zipf");
+	compare(SIM_ZIPF, 3, 0, "zipf");
 }
 
 TEST(ascending_keys_are_amplified_as_simulated)
 {
-	compare(SIM_SEQUENTIAL, 2, 0, "sequential");
+	compare(SIM_SEQUENTIAL, 1, 0, "sequential");
 }
 
 TEST(many_deletes_are_amplified_as_simulated)
 {
-	compare(SIM_DELETES, 4, 50, "delete-heavy");
+	compare(SIM_DELETES, 3, 50, "delete-heavy");
 }
 
 TEST_MAIN()
