@@ -78,7 +78,7 @@ struct simulation {
 	struct settings settings;
 	struct record_output out;
 	/* given on the command line */
-	bool from_store, json, records, updates, deletes, sizes, stored;
+	bool from_store, json, records, updates, deletes, key, value, stored;
 };
 
 /* ---- the command line ---- */
@@ -100,11 +100,12 @@ static void take_size(struct simulation *s, int c)
 	case OPT_KEY_BYTES:
 		s->c.key_bytes =
 			tool_number(t, "key-bytes", t->value, 1, KEY_BYTES_MAX);
-		s->sizes = true;
+		s->key = true;
 		break;
 	case OPT_VALUE_BYTES:
 		s->c.value_bytes = tool_number(t, "value-bytes", t->value, 0,
 					       VALUE_BYTES_MAX);
+		s->value = true;
 		break;
 	case OPT_STORED:
 		s->c.stored =
@@ -174,6 +175,8 @@ static void complete(struct simulation *s)
 
 	if (s->from_store && !s->records)
 		c->records = 0;
+	if (s->from_store && !s->value)
+		c->value_bytes = 0; /* the store tells */
 	if (!s->updates &&
 	    (c->workload == SIM_ZIPF || c->workload == SIM_DELETES))
 		c->updates = c->records;
@@ -185,7 +188,7 @@ static void complete(struct simulation *s)
 		tool_usage(t,
 			   "--from-store: --records are new keys behind "
 			   "those that are there: sequential or time-series");
-	if (s->from_store && (s->sizes || s->stored))
+	if (s->from_store && (s->key || s->stored))
 		tool_usage(t, "--from-store: the store tells the size of keys "
 			      "and what compression leaves");
 	if (!s->from_store && !c->records)

@@ -344,22 +344,23 @@ static int begin_empty(struct sim *s, struct store_error *err)
 	options_default(&s->tree.m.options);
 	s->tree.m.next_number = 1;
 	s->began_ms = BEGIN_MS;
-	simload_init(&s->load, s->config, 0);
-	s->tree.keys = &s->load.keys;
 	return 0;
 }
 
 static int begin(struct sim *s, struct store_error *err)
 {
-	int r;
+	const struct sim_config *c = s->config;
+	int r = c->dir ? simstore_read(s, err) : begin_empty(s, err);
 
-	if ((r = begin_empty(s, err)) < 0 ||
-	    (r = set_options(&s->tree.m.options, s->config, err)) < 0 ||
+	s->tree.keys = &s->load.keys;
+	if (r < 0 || (r = set_options(&s->tree.m.options, c, err)) < 0 ||
 	    (r = set_strategy(s, err)) < 0)
 		return r;
-	simweight_init(&s->tree.weight, &s->tree.m.options,
-		       s->config->key_bytes, s->config->value_bytes,
-		       (double)s->config->stored / 100);
+	if (c->dir)
+		return simstore_begin(s, err);
+	simload_init(&s->load, c, 0);
+	simweight_init(&s->tree.weight, &s->tree.m.options, c->key_bytes,
+		       c->value_bytes, (double)c->stored / 100);
 	return 0;
 }
 
@@ -371,13 +372,14 @@ int inspect_sim(const struct sim_config *config, struct sim_report *out,
 
 	if (!s)
 		return store_nomem(err);
-	*s = (struct sim){ .config = config,
+	*s = (struct sim){ .own = *config,
 			   .report = out,
 			   .plugin = PLUGIN_INIT,
 			   .tree = SIMTREE_INIT,
 			   .plan = PLAN_INIT,
 			   .survey = SURVEY_INIT,
 			   .surveyed = UINT64_MAX };
+	s->config = &s->own;
 	r = begin(s, err);
 	if (r == 0)
 		r = run(s, err);

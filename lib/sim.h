@@ -13,7 +13,8 @@
 #include "lib/simtree.h"
 
 struct sim {
-	const struct sim_config *config;
+	const struct sim_config *config; /* `own` */
+	struct sim_config own;
 	struct sim_report *report;
 	struct plugin plugin;
 	uint64_t options[LSM_OPTIONS_MAX];
@@ -59,19 +60,12 @@ int simround_go_on(struct sim *s, struct store_error *err);
 int simround_finish(struct sim *s, struct store_error *err);
 void simround_release(struct sim *s);
 
+/* The store `config->dir`: its manifest, and when that was. */
+int simstore_read(struct sim *s, struct store_error *err);
 /*
- * Begin with the tables of a store: its options, strategy and settings, and
- * keys as many as it may have.  c->dir is set.  Gives *keys, and the bytes of
- * a key and of a value where `c` does not say.
+ * Its tables, when the options are settled: how many keys there may be, what
+ * each table holds of them, and what they weigh.  Fills in s->own and s->load.
  */
-struct simstore {
-	uint64_t keys;
-	uint64_t key_bytes, value_bytes;
-};
-
-int simstore_read(struct manifest *m, const struct sim_config *c,
-		  struct store_error *err);
-int simstore_know(struct sim *s, struct simstore *store,
-		  struct store_error *err);
+int simstore_begin(struct sim *s, struct store_error *err);
 
 #endif
