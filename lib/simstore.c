@@ -17,122 +17,149 @@
 /* What an entry weighs besides its value, about. */
 #define ENTRY_HEAD 12
 
-struct borders {
-	struct slice *keys; /* ascending; the manifest's */
+struct layout {
+	struct table_meta **tables; /* the manifest's */
+	size_t n_tables;
+	struct slice *keys; /* that tables begin or end with, ascending */
 	uint64_t *places;   /* of each, among all keys */
-	size_t n;
-	double waste;
+	size_t n_keys;
+	uint64_t (*ranges)[2]; /* places of each table's first and last key */
+	double waste; /* part of what is written that was there before */
+	double bytes, entries; /* of all tables */
 };
+
+static void layout_release(struct layout *l)
+{
+	free(l->tables);
+	free(l->keys);
+	free(l->places);
+	free(l->ranges);
+}
 
 static int cmp_slice(const void *a, const void *b)
 {
 	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
 }
 
-static size_t border_of(const struct borders *b, const struct buf *key)
+static size_t find_key(const struct layout *l, const struct buf *key)
 {
 	struct slice k = buf_slice(key);
 	const struct slice *at =
-		bsearch(&k, b->keys, b->n, sizeof(*b->keys), cmp_slice);
+		bsearch(&k, l->keys, l->n_keys, sizeof(*l->keys), cmp_slice);
 
-	return (size_t)(at - b->keys);
+	return (size_t)(at - l->keys);
 }
 
-static size_t count_tables(const struct manifest *m)
+static int list_tables(struct layout *l, const struct manifest *m,
+		       struct store_error *err)
 {
 	size_t n = 0;
 
-	for (size_t l = 0; l < m->n_levels; l++)
-		for (size_t r = 0; r < m->levels[l].n; r++)
-			n += m->levels[l].runs[r].n;
-	return n;
-}
-
-static void list_run(struct borders *b, const struct run *run)
-{
-	for (size_t i = 0; i < run->n; i++) {
-		b->keys[b->n++] = buf_slice(&run->tables[i].smallest);
-		b->keys[b->n++] = buf_slice(&run->tables[i].largest);
-	}
-}
-
-static int list_borders(struct borders *b, const struct manifest *m,
-			struct store_error *err)
-{
-	size_t room = 2 * count_tables(m) + 1, kept = 0;
-
-	b->keys = calloc(room, sizeof(*b->keys));
-	b->places = calloc(room, sizeof(*b->places));
-	if (!b->keys || !b->places)
+	for (size_t i = 0; i < m->n_levels; i++)
+		for (size_t r = 0; r < m->levels[i].n; r++)
+			n += m->levels[i].runs[r].n;
+	l->tables = calloc(n + 1, sizeof(*l->tables));
+	l->keys = calloc(2 * n + 1, sizeof(*l->keys));
+	l->places = calloc(2 * n + 1, sizeof(*l->places));
+	l->ranges = calloc(n + 1, sizeof(*l->ranges));
+	if (!l->tables || !l->keys || !l->places || !l->ranges)
 		return store_nomem(err);
-	for (size_t l = 0; l < m->n_levels; l++)
-		for (size_t r = 0; r < m->levels[l].n; r++)
-			list_run(b, &m->levels[l].runs[r]);
-	qsort(b->keys, b->n, sizeof(*b->keys), cmp_slice);
-	for (size_t i = 0; i < b->n; i++)
-		if (kept == 0 || !slice_eq(b->keys[kept - 1], b->keys[i]))
-			b->keys[kept++] = b->keys[i];
-	b->n = kept;
+	for (size_t i = 0; i < m->n_levels; i++)
+		for (size_t r = 0; r < m->levels[i].n; r++)
+			for (size_t t = 0; t < m->levels[i].runs[r].n; t++)
+				l->tables[l->n_tables++] =
+					&m->levels[i].runs[r].tables[t];
 	return 0;
 }
 
-/* Part of what is written that was there before: lsm_waste(). */
-static double waste_of(const struct manifest *m)
+static void list_keys(struct layout *l)
 {
-	double all = 0, flushed = (double)m->flushed_bytes, part;
+	size_t kept = 0;
 
-	for (size_t l = 0; l < m->n_levels; l++)
-		for (size_t r = 0; r < m->levels[l].n; r++)
-			for (size_t i = 0; i < m->levels[l].runs[r].n; i++)
-				all += (double)m->levels[l]
-					       .runs[r]
-					       .tables[i]
-					       .bytes;
-	part = flushed > all ? 2 * (flushed - all) / flushed : 0;
-	return part < 1 ? part : 1;
+	for (size_t i = 0; i < l->n_tables; i++) {
+		l->keys[l->n_keys++] = buf_slice(&l->tables[i]->smallest);
+		l->keys[l->n_keys++] = buf_slice(&l->tables[i]->largest);
+	}
+	qsort(l->keys, l->n_keys, sizeof(*l->keys), cmp_slice);
+	for (size_t i = 0; i < l->n_keys; i++)
+		if (kept == 0 || !slice_eq(l->keys[kept - 1], l->keys[i]))
+			l->keys[kept++] = l->keys[i];
+	l->n_keys = kept;
 }
 
-/* Of a stretch, what a run holds at most, and all together. */
+static void sum_up(struct layout *l, const struct manifest *m)
+{
+	double flushed = (double)m->flushed_bytes;
+
+	for (size_t i = 0; i < l->n_tables; i++) {
+		l->bytes += (double)l->tables[i]->bytes;
+		l->entries += (double)l->tables[i]->entries;
+	}
+	l->waste = flushed > l->bytes ? 2 * (flushed - l->bytes) / flushed : 0;
+	if (l->waste > 1)
+		l->waste = 1;
+}
+
+/* Of a stretch, what a table holds at most, and all together. */
 struct held {
 	double most, all;
 };
 
-static void measure_run(const struct borders *b, const struct run *run,
-			struct held *held)
+static int place_keys(struct layout *l, struct store_error *err)
 {
-	for (size_t i = 0; i < run->n; i++) {
-		size_t first = border_of(b, &run->tables[i].smallest);
-		size_t end = border_of(b, &run->tables[i].largest);
-		double each = (double)run->tables[i].entries /
-			      ((double)(end - first) + 1e-9);
+	struct held *held = calloc(l->n_keys + 1, sizeof(*held));
+
+	if (!held)
+		return store_nomem(err);
+	for (size_t i = 0; i < l->n_tables; i++) {
+		size_t first = find_key(l, &l->tables[i]->smallest);
+		size_t end = find_key(l, &l->tables[i]->largest);
 
 		for (size_t k = first; k < end; k++) {
+			double each = (double)l->tables[i]->entries /
+				      (double)(end - first);
+
 			if (each > held[k].most)
 				held[k].most = each;
 			held[k].all += each;
 		}
 	}
-}
+	for (size_t k = 0; k + 1 < l->n_keys; k++) {
+		double more = held[k].all - held[k].most;
+		double keys = held[k].most + (1 - l->waste) * more;
 
-static int measure(struct borders *b, const struct manifest *m,
-		   struct store_error *err)
-{
-	struct held *held = calloc(b->n + 1, sizeof(*held));
-
-	if (!held)
-		return store_nomem(err);
-	b->waste = waste_of(m);
-	for (size_t l = 0; l < m->n_levels; l++)
-		for (size_t r = 0; r < m->levels[l].n; r++)
-			measure_run(b, &m->levels[l].runs[r], held);
-	for (size_t i = 0; i + 1 < b->n; i++)
-		b->places[i + 1] = b->places[i] +
-				   (most[i] > 1 ? (uint64_t)ceil(most[i]) : 1);
-	free(most);
+		l->places[k + 1] =
+			l->places[k] + (keys > 1 ? (uint64_t)ceil(keys) : 1);
+	}
+	for (size_t i = 0; i < l->n_tables; i++) {
+		l->ranges[i][0] =
+			l->places[find_key(l, &l->tables[i]->smallest)];
+		l->ranges[i][1] =
+			l->places[find_key(l, &l->tables[i]->largest)];
+	}
+	free(held);
 	return 0;
 }
 
 /* ---- tables ---- */
+
+static struct sim_mix mix_of(const struct table_meta *m, double keys,
+			     double waste)
+{
+	double puts = (double)(m->entries - m->tombstones) / keys;
+	double dead = (double)m->tombstones / keys, all = puts + dead;
+	struct sim_mix mix;
+
+	/* Of a trimmed table more is counted than is there. */
+	if (all > 1) {
+		puts /= all;
+		dead /= all;
+	}
+	mix = (struct sim_mix){ .put = waste * puts, .dead = dead };
+	if (mix_touched(&mix) < 1)
+		mix.fill = (1 - waste) * puts / (1 - mix_touched(&mix));
+	return mix;
+}
 
 static int set_key(struct buf *b, uint64_t key, struct store_error *err)
 {
@@ -143,148 +170,69 @@ static int set_key(struct buf *b, uint64_t key, struct store_error *err)
 							     : 0;
 }
 
-static struct sim_mix mix_of(const struct table_meta *m, double keys)
-{
-	struct sim_mix mix = { .put = (double)(m->entries - m->tombstones) /
-				      keys,
-			       .dead = (double)m->tombstones / keys };
-
-	/* Of a trimmed table more is counted than is there. */
-	if (mix_touched(&mix) > 1) {
-		double all = mix_touched(&mix);
-
-		mix.put /= all;
-		mix.dead /= all;
-	}
-	return mix;
-}
-
-static int know_table(struct sim *s, struct table_meta *m, uint64_t low,
-		      uint64_t end, double waste, struct store_error *err)
+static int know_table(struct sim *s, const struct layout *l, size_t i,
+		      struct store_error *err)
 {
 	size_t n = s->load.keys.n_classes;
 	struct sim_table *t = calloc(1, sizeof(*t) + n * sizeof(t->mix[0]));
+	struct table_meta *m = l->tables[i];
 	int r;
 
 	if (!t)
 		return store_nomem(err);
-	t->low = low;
-	t->end = end;
+	t->low = l->ranges[i][0];
+	t->end = l->ranges[i][1] + 1;
 	for (size_t c = 0; c < n; c++)
-		t->mix[c] = mix_of(m, (double)(end - low), waste);
+		t->mix[c] = mix_of(m, (double)(t->end - t->low), l->waste);
+	m->trimmed = false;
 	r = simtree_know(&s->tree, m->number, t, err);
 	if (r == 0)
-		r = set_key(&m->smallest, low, err);
+		r = set_key(&m->smallest, l->ranges[i][0], err);
 	if (r == 0)
-		r = set_key(&m->largest, end - 1, err);
-	m->trimmed = false;
-	return r;
-}
-
-/* Their places first: keys of one are borders of others. */
-static int know_tables(struct sim *s, const struct borders *b,
-		       struct store_error *err)
-{
-	struct manifest *m = &s->tree.m;
-	size_t n = 2 * count_tables(m) + 1, k = 0;
-	uint64_t *places = calloc(n, sizeof(*places));
-	int r = 0;
-
-	if (!places)
-		return store_nomem(err);
-	for (int pass = 0; pass < 2; pass++, k = 0)
-		for (size_t l = 0; l < m->n_levels; l++)
-			for (size_t i = 0; i < m->levels[l].n; i++)
-				for (size_t t = 0;
-				     r == 0 && t < m->levels[l].runs[i].n;
-				     t++, k += 2) {
-					struct table_meta *meta =
-						&m->levels[l].runs[i].tables[t];
-
-					if (pass) {
-						r = know_table(
-							s, meta, places[k],
-							places[k + 1] + 1, err);
-						continue;
-					}
-					places[k] = b->places[border_of(
-						b, &meta->smallest)];
-					places[k + 1] = b->places[border_of(
-						b, &meta->largest)];
-				}
-	free(places);
+		r = set_key(&m->largest, l->ranges[i][1], err);
 	return r;
 }
 
 /* ---- sizes ---- */
 
-struct sums {
-	double tables, bytes, entries, model;
-};
-
-static struct sums add_up(const struct sim *s)
-{
-	const struct manifest *m = &s->tree.m;
-	struct sums sum = { .tables = 0 };
-
-	for (size_t l = 0; l < m->n_levels; l++)
-		for (size_t r = 0; r < m->levels[l].n; r++)
-			for (size_t i = 0; i < m->levels[l].runs[r].n; i++) {
-				const struct table_meta *t =
-					&m->levels[l].runs[r].tables[i];
-				const struct sim_table *k =
-					s->tree.tables[t->number];
-				double keys = (double)(k->end - k->low);
-				struct sim_mix mix = mix_of(t, keys, 0);
-
-				sum.tables++;
-				sum.bytes += (double)t->bytes;
-				sum.entries += (double)t->entries;
-				sum.model +=
-					keys * simweight_of(&s->tree.weight,
-							    mix.put, mix.dead);
-			}
-	return sum;
-}
-
-/* Values are as large as they are stored, where nobody says otherwise. */
-static uint64_t value_bytes(const struct manifest *m)
-{
-	double bytes = 0, entries = 0, each;
-
-	for (size_t l = 0; l < m->n_levels; l++)
-		for (size_t r = 0; r < m->levels[l].n; r++)
-			for (size_t i = 0; i < m->levels[l].runs[r].n; i++) {
-				const struct table_meta *t =
-					&m->levels[l].runs[r].tables[i];
-
-				bytes += (double)t->bytes - SIM_TABLE_BYTES;
-				entries += (double)t->entries;
-			}
-	each = entries > 0 ? bytes / entries : 0;
-	return each > ENTRY_HEAD ? (uint64_t)(each - ENTRY_HEAD) : 0;
-}
-
-static uint64_t key_bytes(const struct borders *b)
+static uint64_t key_bytes(const struct layout *l)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < b->n; i++)
-		sum += b->keys[i].len;
-	return b->n ? sum / b->n : 1;
+	for (size_t i = 0; i < l->n_keys; i++)
+		sum += l->keys[i].len;
+	return l->n_keys ? sum / l->n_keys : 1;
 }
 
-static void weigh(struct sim *s)
+static double entry_bytes(const struct layout *l)
 {
-	const struct sim_config *c = s->config;
-	struct sums sum;
+	return l->bytes - (double)l->n_tables * SIM_TABLE_BYTES;
+}
 
-	simweight_init(&s->tree.weight, &s->tree.m.options, c->key_bytes,
-		       c->value_bytes, 1);
-	sum = add_up(s);
-	sum.bytes -= sum.tables * SIM_TABLE_BYTES;
-	if (sum.bytes > 0 && sum.model > 0)
-		s->tree.weight.scale = sum.bytes / sum.model;
+/* Values are as large as they are stored, where nobody says otherwise. */
+static uint64_t value_bytes(const struct layout *l)
+{
+	double each = l->entries > 0 ? entry_bytes(l) / l->entries : 0;
+
+	return each > ENTRY_HEAD ? (uint64_t)(each - ENTRY_HEAD) : 0;
+}
+
+/* Entries weigh what they were seen to. */
+static void weigh(struct sim *s, const struct layout *l)
+{
+	struct sim_weight *w = &s->tree.weight;
+	double model = 0;
+
+	simweight_init(w, &s->tree.m.options, s->own.key_bytes,
+		       s->own.value_bytes, 1);
+	for (size_t i = 0; i < l->n_tables; i++) {
+		double keys = (double)(l->ranges[i][1] - l->ranges[i][0] + 1);
+		struct sim_mix mix = mix_of(l->tables[i], keys, 0);
+
+		model += keys * simweight_of(w, mix_puts(&mix), mix.dead);
+	}
+	if (entry_bytes(l) > 0 && model > 0)
+		w->scale = entry_bytes(l) / model;
 }
 
 /* ---- the whole ---- */
@@ -314,22 +262,24 @@ int simstore_read(struct sim *s, struct store_error *err)
 
 int simstore_begin(struct sim *s, struct store_error *err)
 {
-	struct borders b = { .n = 0 };
-	int r = list_borders(&b, &s->tree.m, err);
+	struct layout l = { .n_tables = 0 };
+	int r = list_tables(&l, &s->tree.m, err);
 
-	if (r == 0)
-		r = measure(&b, &s->tree.m, err);
 	if (r == 0) {
-		s->own.key_bytes = key_bytes(&b);
-		if (!s->own.value_bytes)
-			s->own.value_bytes = value_bytes(&s->tree.m);
-		simload_init(&s->load, s->config,
-			     b.n ? b.places[b.n - 1] + 1 : 0);
-		r = know_tables(s, &b, err);
+		list_keys(&l);
+		sum_up(&l, &s->tree.m);
+		r = place_keys(&l, err);
 	}
-	if (r == 0)
-		weigh(s);
-	free(b.keys);
-	free(b.places);
+	if (r == 0) {
+		s->own.key_bytes = key_bytes(&l);
+		if (!s->own.value_bytes)
+			s->own.value_bytes = value_bytes(&l);
+		simload_init(&s->load, s->config,
+			     l.n_keys ? l.places[l.n_keys - 1] + 1 : 0);
+		weigh(s, &l);
+	}
+	for (size_t i = 0; r == 0 && i < l.n_tables; i++)
+		r = know_table(s, &l, i, err);
+	layout_release(&l);
 	return r;
 }
