@@ -381,6 +381,10 @@ int inspect_sim(const struct sim_config *config, struct sim_report *out,
 			   .surveyed = UINT64_MAX };
 	s->config = &s->own;
 	r = begin(s, err);
+	if (r == 0 && s->load.keys.n == 0 && s->load.updates)
+		r = store_fail(err, STORE_EINVAL,
+			       "%s: has no keys that could be updated",
+			       config->dir);
 	if (r == 0)
 		r = run(s, err);
 	if (r == 0)

@@ -29,10 +29,11 @@ struct sim {
 	/* a round of compaction */
 	bool busy; /* there is one */
 	struct plan plan;
-	size_t next;	/* job of the plan */
-	uint64_t done;	/* jobs, when the plan was made */
-	unsigned stale; /* plans of which no job could be done, in a row */
-	uint64_t left;	/* bytes it may read yet */
+	size_t next;	  /* job of the plan */
+	uint64_t done;	  /* jobs, when the plan was made */
+	uint64_t flushes; /* when it began */
+	unsigned stale;	  /* plans of which no job could be done, in a row */
+	uint64_t left;	  /* bytes it may read yet */
 	struct survey survey; /* of generation `surveyed` */
 	uint64_t surveyed;
 	bool working; /* on this job */

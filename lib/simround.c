@@ -88,8 +88,15 @@ static int begin_job(struct sim *s, struct plan_job *j, struct store_error *err)
 	return r;
 }
 
-static int no_end(struct sim *s, struct store_error *err)
+/*
+ * The round has read all that it may.  Where flushes go on beside it that may
+ * be right, and the next one begins another.
+ */
+static int give_up(struct sim *s, struct store_error *err)
 {
+	s->busy = false;
+	if (s->tree.flushes != s->flushes)
+		return 0;
 	return store_fail(err, STORE_ECONFIG,
 			  "strategy %s: finds no end: one round has read all "
 			  "tables %d times",
@@ -108,7 +115,7 @@ static int next_job(struct sim *s, struct store_error *err)
 			s->stale =
 				s->report->jobs != s->done ? 0 : s->stale + 1;
 			if (s->left == 0)
-				return no_end(s, err);
+				return give_up(s, err);
 			r = make_plan(s, err);
 			s->busy =
 				r == 0 && s->plan.n && s->stale <= STALE_PLANS;
@@ -136,6 +143,7 @@ int simround_begin(struct sim *s, struct store_error *err)
 		return 0;
 	s->busy = true;
 	s->stale = 0;
+	s->flushes = s->tree.flushes;
 	s->left = PASSES * bytes_of(&s->tree.m) + SMALL_JOBS * SMALL_JOB;
 	plan_release(&s->plan);
 	s->next = 0;
