@@ -220,10 +220,12 @@ static int run(struct sim *s, struct store_error *err)
 	/* All that is due, now that nothing more comes. */
 	if (r == 0)
 		r = simround_finish(s, err);
-	if (r == 0)
+	s->settled = false;
+	while (r == 0 && !s->settled) {
 		r = simround_begin(s, err);
-	if (r == 0)
-		r = simround_finish(s, err);
+		if (r == 0)
+			r = simround_finish(s, err);
+	}
 	if (r == 0)
 		r = look(s, &l, err);
 	s->report->runs_mean = looks > 0 ? sum / looks : s->report->runs;

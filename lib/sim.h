@@ -32,6 +32,8 @@ struct sim {
 	size_t next;	  /* job of the plan */
 	uint64_t done;	  /* jobs, when the plan was made */
 	uint64_t flushes; /* when it began */
+	uint64_t runs;	  /* in level 0, then */
+	bool settled;	  /* the last one has left nothing that is due */
 	unsigned stale;	  /* plans of which no job could be done, in a row */
 	uint64_t left;	  /* bytes it may read yet */
 	struct survey survey; /* of generation `surveyed` */

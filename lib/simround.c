@@ -88,14 +88,19 @@ static int begin_job(struct sim *s, struct plan_job *j, struct store_error *err)
 	return r;
 }
 
+static uint64_t level0_runs(const struct sim *s)
+{
+	return s->tree.m.n_levels ? s->tree.m.levels[0].n : 0;
+}
+
 /*
- * The round has read all that it may.  Where flushes go on beside it that may
- * be right, and the next one begins another.
+ * The round has read all that it may.  Where flushes go on beside it, or many
+ * have piled up before it, that may be right, and another one goes on.
  */
 static int give_up(struct sim *s, struct store_error *err)
 {
 	s->busy = false;
-	if (s->tree.flushes != s->flushes)
+	if (s->tree.flushes != s->flushes || level0_runs(s) < s->runs)
 		return 0;
 	return store_fail(err, STORE_ECONFIG,
 			  "strategy %s: finds no end: one round has read all "
@@ -119,6 +124,7 @@ static int next_job(struct sim *s, struct store_error *err)
 			r = make_plan(s, err);
 			s->busy =
 				r == 0 && s->plan.n && s->stale <= STALE_PLANS;
+			s->settled = r == 0 && !s->busy;
 			if (!s->busy)
 				return r;
 		}
@@ -144,6 +150,8 @@ int simround_begin(struct sim *s, struct store_error *err)
 	s->busy = true;
 	s->stale = 0;
 	s->flushes = s->tree.flushes;
+	s->runs = level0_runs(s);
+	s->settled = false;
 	s->left = PASSES * bytes_of(&s->tree.m) + SMALL_JOBS * SMALL_JOB;
 	plan_release(&s->plan);
 	s->next = 0;

@@ -156,7 +156,7 @@ SMALL="write_buffer=64K table_bytes=64K table_bytes_max=256K job_bytes=256K leve
   done
   (
     ulimit -t 10 -d 131072
-    lsm-sim --json --records 20000000000 write_buffer=512M level0_bytes=2G \
+    lsm-sim --json --records 20000000000 --ingest 0 write_buffer=512M level0_bytes=2G \
       table_bytes=512M table_bytes_max=2G job_bytes=2G > leveled
   )
   jq -e '.user_bytes > 2 * 1099511627776 and .amplification.write > 5' leveled
