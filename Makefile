@@ -27,7 +27,7 @@ CFLAGS = -std=c11 $(OPT) $(WARN) $(WERROR) $(HARDEN) $(SANITIZE)
 CPPFLAGS = -I. -D_GNU_SOURCE -DPLUGIN_DIR='"$(PLUGINDIR)"' \
            -DTOOL_DIR='"$(TOOLDIR)"'
 TOOLDIR = $(abspath $(BUILD)/bin)
-LDLIBS = -ljansson -lxxhash -llz4 -lzstd -lpthread
+LDLIBS = -ljansson -lxxhash -llz4 -lzstd -lpthread -lm
 ifneq ($(MUTANT),)
 CPPFLAGS += -DMUTANT_$(MUTANT)
 endif
@@ -73,8 +73,9 @@ $(BUILD)/lib/libstore.so: $(PICOBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libstore.so.0 -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
 
-$(BUILD)/bin/lsm-compact: LDSTATIC =
-$(BUILD)/bin/lsm-compact: LDLIBS += -ldl
+# These two load strategies.
+$(BUILD)/bin/lsm-compact $(BUILD)/bin/lsm-sim: LDSTATIC =
+$(BUILD)/bin/lsm-compact $(BUILD)/bin/lsm-sim: LDLIBS += -ldl
 $(BUILD)/bin/%: $O/bin/%.o $(SHAREDOBJ) $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDSTATIC) -o $@ $^ $(LDLIBS)

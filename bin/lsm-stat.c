@@ -1,5 +1,6 @@
 #include "bin/child.h"
 #include "bin/records.h"
+#include "bin/sizetext.h"
 #include "lib/inspect.h"
 
 #include <inttypes.h>
@@ -264,23 +265,6 @@ static int print_json(struct stat *st, struct store_error *err)
 }
 
 /* ---- text ---- */
-
-#define SIZE_TEXT 16
-
-/* 1536 is 1.5K. */
-static const char *size_text(char *p, uint64_t v)
-{
-	static const char units[] = "BKMGTPE";
-	double d = (double)v;
-	int u = 0;
-
-	while (d >= 1024 && units[u + 1]) {
-		d /= 1024;
-		u++;
-	}
-	snprintf(p, SIZE_TEXT, d < 10 && u ? "%.1f%c" : "%.0f%c", d, units[u]);
-	return p;
-}
 
 __attribute__((format(printf, 2, 3))) static void line(struct stat *st,
 						       const char *fmt, ...)

@@ -1,8 +1,8 @@
 /*
  * settings.h - NAME=VALUE operands: options of a store, and of its strategy.
  *
- * What the store itself does not know is the strategy's.  Only lsm-compact
- * loads strategies, so it is asked, as a child, what they take.
+ * What the store itself does not know is the strategy's.  Most tools load no
+ * strategies, so lsm-compact is asked, as a child, what they take.
  */
 #ifndef BIN_SETTINGS_H
 #define BIN_SETTINGS_H

@@ -180,7 +180,7 @@ static int commit(struct store *db, struct commit *c, struct store_error *err)
 			return r;
 		r = commit_locked(db, &g, c, err);
 		if (r == 0)
-			c->excess = excess_of(&g->v);
+			c->excess = excess_of(&g->v.options, g->v.level0_runs);
 		writer_leave(db, g);
 		if (r == 2) {
 			r = make_room(db, err);

@@ -1,6 +1,7 @@
 /*
  * inspect.h - looking at a store, or at any one of its files, without
- * changing anything: what lsm-dump and lsm-stat print and lsm-verify checks.
+ * changing anything: what lsm-dump and lsm-stat print and lsm-verify checks;
+ * and what lsm-sim foresees, of a store or of none.
  *
  * Whoever inspects repairs nothing: no tree is rebuilt, no install finished,
  * no torn tail cut.  It takes only the locks that every reader takes (ALIVE
@@ -144,6 +145,97 @@ struct stat_report {
 int inspect_stat(const char *dir, int64_t timeout_ms, struct stat_report *out,
 		 struct store_error *err);
 void inspect_stat_release(struct stat_report *s);
+
+/* ---- lsm-sim ---- */
+
+enum sim_workload {
+	SIM_UNIFORM = 0,    /* first writes in random order, even updates */
+	SIM_ZIPF = 1,	    /* the same, but few keys get most updates */
+	SIM_SEQUENTIAL = 2, /* in the order of the keys */
+	SIM_TIMESERIES = 3, /* keys are times; a tenth comes late; no updates */
+	SIM_DELETES = 4,    /* as SIM_UNIFORM, updates are deletes in part */
+};
+
+struct sim_config {
+	const char *plugins; /* as in store_config */
+	/* NULL: those of the store, or of a new store */
+	const char *strategy;
+	const struct store_setting_text *settings; /* of the store */
+	size_t n_settings;
+	const struct store_setting_text *strategy_settings;
+	size_t n_strategy_settings;
+	/* begin with the tables of this store; NULL: with none */
+	const char *dir;
+	int64_t timeout_ms;
+	enum sim_workload workload;
+	uint64_t records; /* keys written for the first time */
+	uint64_t updates; /* writes after that, of keys that are there */
+	/*
+	 * With `dir` its tables tell the size of a key, and of a value, if
+	 * that is 0 here.
+	 */
+	uint64_t key_bytes, value_bytes;
+	unsigned deletes; /* percent of the updates */
+	unsigned stored;  /* percent that compression leaves of the data */
+	uint64_t ingest;  /* bytes of keys and values a second; 0: writers
+			     wait after each flush until nothing is due */
+	uint64_t disk;	  /* bytes a second; at least 1 */
+	bool every_flush; /* compaction starts after each, not at the soft
+			     limit of level 0 */
+	bool checked;	  /* check the manifest after each job */
+};
+
+/* A workload by its name; false: there is none. */
+bool sim_workload_of(const char *name, enum sim_workload *workload);
+const char *sim_workload_name(enum sim_workload workload);
+
+struct sim_level {
+	uint64_t runs, tables, bytes, entries, tombstones;
+	uint64_t written; /* to it, by flushes and compaction */
+};
+
+struct sim_report {
+	char strategy[33];
+	uint64_t key_bytes, value_bytes; /* as given, or as the store has */
+	uint64_t writes, flushes, jobs;
+	double user_bytes; /* of keys and values written */
+	uint64_t flushed_bytes, compacted_bytes, read_bytes; /* of tables */
+	/*
+	 * Write: bytes written to tables over bytes flushed; 0 without a
+	 * flush.  Space: bytes of tables over those of one run of the same
+	 * content, at the end and at the worst of about a hundred looks; 0
+	 * without tables.  Read: runs that may hold a key, at the end, on
+	 * average of the looks, at most; data blocks then read in vain.
+	 */
+	double write, space, space_max;
+	double runs, runs_mean, runs_max, blocks;
+	uint64_t tables, tables_max, bytes, bytes_max;
+	struct sim_level *levels;
+	size_t n_levels;
+	/*
+	 * With an ingest rate.  Seconds in all; by which writers were slowed
+	 * down, and which they waited at the hard limit; the longest wait for
+	 * a job; flushes that found the hard limit reached.  The ingest that
+	 * the disk could keep up with.
+	 */
+	double seconds, slowed, stalled, longest;
+	uint64_t over_hard;
+	double sustainable;
+};
+
+#define SIM_REPORT_INIT ((struct sim_report){ .writes = 0 })
+
+/*
+ * Simulate; then, until nothing is due any more.  *out is SIM_REPORT_INIT, and
+ * the caller's until inspect_sim_release().  Loads the strategy, and runs it
+ * in this process, with no protection from what it does.
+ *   STORE_ECONFIG  no such strategy, a bad setting, a refused plan, or a
+ *                  strategy that finds no end
+ *   STORE_ENOSTORE, STORE_ECORRUPT  `dir`
+ */
+int inspect_sim(const struct sim_config *config, struct sim_report *out,
+		struct store_error *err);
+void inspect_sim_release(struct sim_report *r);
 
 /* ---- lsm-verify ---- */
 

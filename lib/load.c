@@ -388,7 +388,7 @@ static int slow_down(struct store *db, uint64_t took_us,
 
 	if (r < 0)
 		return r;
-	e = excess_of(&g->v);
+	e = excess_of(&g->v.options, g->v.level0_runs);
 	generation_close(g);
 	throttle(db, &e, took_us);
 	return 0;

@@ -35,22 +35,23 @@ static bool is_trimmed(const struct manifest *m, const struct survey *s,
 	return m->levels[t->level].runs[t->run].tables[at - first].trimmed;
 }
 
-static bool is_small(const struct pieces *p, const struct piece_input *in)
+static bool is_small(const struct plan_job *plan, const struct piece_input *in)
 {
-	return in->carried && in->t->bytes < p->plan->table_bytes / SMALL_SHARE;
+	return in->carried && in->t->bytes < plan->table_bytes / SMALL_SHARE;
 }
 
 /* Many small tables in a row become few: they are read after all. */
-static void join_small(struct pieces *p)
+static void join_small(const struct plan_job *plan, struct piece_input *inputs,
+		       size_t n_inputs)
 {
 	size_t i = 0, n;
 
-	for (; i < p->n_inputs; i += n ? n : 1) {
-		for (n = 0; i + n < p->n_inputs; n++)
-			if (!is_small(p, &p->inputs[i + n]))
+	for (; i < n_inputs; i += n ? n : 1) {
+		for (n = 0; i + n < n_inputs; n++)
+			if (!is_small(plan, &inputs[i + n]))
 				break;
 		for (size_t k = 0; n >= SMALL_ROW && k < n; k++)
-			p->inputs[i + k].carried = false;
+			inputs[i + k].carried = false;
 	}
 }
 
@@ -61,24 +62,32 @@ static void join_small(struct pieces *p)
  * not done again by the next, which therefore comes further, however little
  * time it gets.
  */
-static void choose_carried(struct pieces *p)
+static void choose_carried(const struct plan_job *plan,
+			   struct piece_input *inputs, size_t n)
 {
 	struct slice reach = SLICE_NULL;
 
-	for (size_t i = 0; i < p->n_inputs; i++) {
-		struct piece_input *in = &p->inputs[i];
+	for (size_t i = 0; i < n; i++) {
+		struct piece_input *in = &inputs[i];
 		bool alone =
 			(i == 0 || slice_cmp(reach, smallest_of(in)) < 0) &&
-			(i + 1 == p->n_inputs ||
-			 slice_cmp(largest_of(in),
-				   smallest_of(&p->inputs[i + 1])) < 0);
+			(i + 1 == n ||
+			 slice_cmp(largest_of(in), smallest_of(in + 1)) < 0);
 
 		if (i == 0 || slice_cmp(largest_of(in), reach) > 0)
 			reach = largest_of(in);
-		in->carried = alone && in->t->level == p->plan->level &&
+		in->carried = alone && in->t->level == plan->level &&
 			      in->t->tombstones == 0 && !in->trimmed;
 	}
-	join_small(p);
+	join_small(plan, inputs, n);
+}
+
+void piece_inputs_order(const struct plan_job *plan, struct piece_input *inputs,
+			size_t n)
+{
+	qsort(inputs, n, sizeof(*inputs), cmp_input);
+	if (plan->kind == LSM_MERGE)
+		choose_carried(plan, inputs, n);
 }
 
 int pieces_init(struct pieces *p, struct store *db, const struct plan_job *plan,
@@ -107,12 +116,10 @@ int pieces_init(struct pieces *p, struct store *db, const struct plan_job *plan,
 		if (in->t->age_last > p->age)
 			p->age = in->t->age_last;
 	}
-	qsort(p->inputs, p->n_inputs, sizeof(*p->inputs), cmp_input);
+	piece_inputs_order(plan, p->inputs, p->n_inputs);
 	if (plan->kind != LSM_DROP)
 		p->place = plan_job_place(plan, p->s, input);
 	free(input);
-	if (plan->kind == LSM_MERGE)
-		choose_carried(p);
 	return 0;
 }
 

@@ -50,6 +50,13 @@ struct pieces {
 	uint64_t tables_in, tables_out, bytes_out;
 };
 
+/*
+ * Of a job's inputs, t and trimmed filled in: by smallest key, and those of a
+ * merge that need not be read are `carried`.  Pure.
+ */
+void piece_inputs_order(const struct plan_job *plan, struct piece_input *inputs,
+			size_t n);
+
 #define PIECES_INIT ((struct pieces){ .db = NULL })
 
 /*

@@ -7,7 +7,8 @@
  * to root or to the user who runs us and be writable by no one else.  What is
  * dlopened is the very file that was checked.
  *
- * Only compact.c uses this: no other tool links dlopen.
+ * Only compact.c, describe.c and sim.c use this: no tool but lsm-compact and
+ * lsm-sim links dlopen.
  */
 #ifndef LIB_PLUGIN_H
 #define LIB_PLUGIN_H

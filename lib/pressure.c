@@ -72,17 +72,14 @@ static int find_job(struct store *db, struct generation *g, uint64_t *table,
 	return r;
 }
 
-struct excess excess_of(const struct version *v)
+struct excess excess_of(const struct options *o, uint64_t level0_runs)
 {
-	const struct options *o = &v->options;
-
-	if (o->maintenance != MAINTENANCE_AUTO ||
-	    v->level0_runs <= o->level0_runs)
+	if (o->maintenance != MAINTENANCE_AUTO || level0_runs <= o->level0_runs)
 		return (struct excess){ 0, 1 };
 	return (struct excess){
-		.over = v->level0_runs - o->level0_runs,
-		.left = v->level0_runs < o->level0_hard
-				? o->level0_hard - v->level0_runs
+		.over = level0_runs - o->level0_runs,
+		.left = level0_runs < o->level0_hard
+				? o->level0_hard - level0_runs
 				: 0,
 	};
 }

@@ -20,7 +20,7 @@ struct excess {
 struct store_pressure pressure_of(const struct options *o, uint64_t level0_runs,
 				  uint64_t level0_bytes, uint64_t sealed_logs);
 
-struct excess excess_of(const struct version *v);
+struct excess excess_of(const struct options *o, uint64_t level0_runs);
 
 /* What a handle remembers of it; guarded by its mutex. */
 struct throttle {

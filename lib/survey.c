@@ -1,5 +1,7 @@
 #include "lib/survey.h"
 
+#define DIGIT 10
+
 void survey_release(struct survey *s)
 {
 	free(s->tables);
@@ -86,31 +88,55 @@ static void fill(struct survey *s, const struct manifest *m)
 	}
 }
 
+/* The ends of a table's range, by their first bytes where these differ. */
+struct ends {
+	uint64_t smallest, largest;
+};
+
+static int cmp_end(uint64_t x_prefix, struct lsm_key x, uint64_t y_prefix,
+		   struct lsm_key y)
+{
+	if (x_prefix != y_prefix)
+		return x_prefix < y_prefix ? -1 : 1;
+	return slice_cmp(survey_key(x), survey_key(y));
+}
+
 /* Two runs side by side: each table of `above` is told what it meets. */
-static void add_overlap(struct survey *s, const struct lsm_run *above,
+static void add_overlap(struct survey *s, const struct ends *ends,
+			const struct lsm_run *above,
 			const struct lsm_run *below)
 {
-	struct lsm_table *a = s->tables + above->first;
-	const struct lsm_table *b = s->tables + below->first;
+	size_t i = above->first, j = below->first;
 
-	for (size_t i = 0, j = 0; i < above->n && j < below->n;) {
-		struct slice a_end = survey_key(a[i].largest);
-		struct slice b_end = survey_key(b[j].largest);
+	while (i < above->first + above->n && j < below->first + below->n) {
+		struct lsm_table *a = &s->tables[i];
+		const struct lsm_table *b = &s->tables[j];
 
-		if (slice_cmp(a_end, survey_key(b[j].smallest)) >= 0 &&
-		    slice_cmp(b_end, survey_key(a[i].smallest)) >= 0)
-			a[i].overlap_below += b[j].bytes;
-		if (slice_cmp(a_end, b_end) < 0)
+		if (cmp_end(ends[i].largest, a->largest, ends[j].smallest,
+			    b->smallest) >= 0 &&
+		    cmp_end(ends[j].largest, b->largest, ends[i].smallest,
+			    a->smallest) >= 0)
+			a->overlap_below += b->bytes;
+		if (cmp_end(ends[i].largest, a->largest, ends[j].largest,
+			    b->largest) < 0)
 			i++;
 		else
 			j++;
 	}
 }
 
-static void fill_overlaps(struct survey *s)
+static int fill_overlaps(struct survey *s)
 {
 	const struct lsm_view *v = &s->view;
+	struct ends *ends = calloc(v->n_tables + 1, sizeof(*ends));
 
+	if (!ends)
+		return -1;
+	for (size_t i = 0; i < v->n_tables; i++)
+		ends[i] = (struct ends){
+			slice_prefix(survey_key(s->tables[i].smallest)),
+			slice_prefix(survey_key(s->tables[i].largest))
+		};
 	for (size_t l = 0; l + 1 < v->n_levels; l++) {
 		size_t below = l + 1;
 
@@ -119,42 +145,59 @@ static void fill_overlaps(struct survey *s)
 		for (size_t i = 0; i < v->levels[l].n; i++)
 			for (size_t j = 0; j < v->levels[below].n; j++)
 				add_overlap(
-					s, &v->runs[v->levels[l].first + i],
+					s, ends,
+					&v->runs[v->levels[l].first + i],
 					&v->runs[v->levels[below].first + j]);
 	}
+	free(ends);
+	return 0;
 }
 
-/* A heap sort: qsort() has no place for the table the indexes lead to. */
-static void sift(const struct lsm_table *t, size_t *heap, size_t at, size_t n)
+static size_t digit_of(const struct survey *s, size_t table, unsigned shift)
 {
-	size_t moved = heap[at];
-
-	for (size_t child; (child = 2 * at + 1) < n; at = child) {
-		if (child + 1 < n &&
-		    t[heap[child + 1]].number > t[heap[child]].number)
-			child++;
-		if (t[moved].number >= t[heap[child]].number)
-			break;
-		heap[at] = heap[child];
-	}
-	heap[at] = moved;
+	return s->tables[table].number >> shift & ((1 << DIGIT) - 1);
 }
 
-static void sort_by_number(struct survey *s)
+/*
+ * By digits of DIGIT bits, the lowest first: numbers are drawn one after the
+ * other, so few digits tell them apart, and a view is made for each job.
+ */
+static int sort_by_number(struct survey *s)
 {
-	size_t *heap = s->by_number, n = s->view.n_tables;
+	size_t *from = s->by_number, n = s->view.n_tables;
+	size_t *room = calloc(n + 1, sizeof(*room)), *to = room;
+	size_t begin[1 << DIGIT];
+	uint64_t largest = 0;
 
-	for (size_t i = 0; i < n; i++)
-		heap[i] = i;
-	for (size_t i = n / 2; i-- > 0;)
-		sift(s->tables, heap, i, n);
-	while (n > 1) {
-		size_t top = heap[0];
-
-		heap[0] = heap[--n];
-		heap[n] = top;
-		sift(s->tables, heap, 0, n);
+	if (!room)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		from[i] = i;
+		if (s->tables[i].number > largest)
+			largest = s->tables[i].number;
 	}
+	for (unsigned shift = 0; shift < 64 && largest >> shift;
+	     shift += DIGIT) {
+		size_t *sorted = to, at = 0;
+
+		memset(begin, 0, sizeof(begin));
+		for (size_t i = 0; i < n; i++)
+			begin[digit_of(s, from[i], shift)]++;
+		for (size_t d = 0; d < 1 << DIGIT; d++) {
+			size_t count = begin[d];
+
+			begin[d] = at;
+			at += count;
+		}
+		for (size_t i = 0; i < n; i++)
+			to[begin[digit_of(s, from[i], shift)]++] = from[i];
+		to = from;
+		from = sorted;
+	}
+	if (from == room)
+		memcpy(s->by_number, room, n * sizeof(*room));
+	free(room);
+	return 0;
 }
 
 static void fill_claims(struct survey *s, const struct survey_facts *f)
@@ -181,8 +224,10 @@ int survey_make(struct survey *s, const struct manifest *m,
 		return store_nomem(err);
 	}
 	fill(s, m);
-	fill_overlaps(s);
-	sort_by_number(s);
+	if (fill_overlaps(s) < 0 || sort_by_number(s) < 0) {
+		survey_release(s);
+		return store_nomem(err);
+	}
 	fill_claims(s, facts);
 	v->max_levels = MANIFEST_MAX_LEVELS;
 	v->write_buffer = m->options.write_buffer;

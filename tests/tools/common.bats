@@ -3,7 +3,7 @@
 
 load helper
 
-ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-config lsm-stat lsm-flush lsm-compact lsm-shell lsm-dump lsm-verify"
+ALL="lsm-put lsm-get lsm-del lsm-scan lsm-init lsm-config lsm-stat lsm-sim lsm-flush lsm-compact lsm-shell lsm-dump lsm-verify"
 
 @test "store: -d comes before LSM_DIR, which comes before ./data" {
   lsm-put k environment
@@ -247,6 +247,8 @@ lsm-config strategy
 lsm-config --json
 lsm-stat
 lsm-stat --json
+lsm-sim
+lsm-sim --json
 lsm-shell
 LIST
 }

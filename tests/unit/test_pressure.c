@@ -92,7 +92,7 @@ static struct excess excess_now(void)
 	struct excess e;
 
 	CHECK_OK(generation_current(db, &g, &err), err);
-	e = excess_of(&g->v);
+	e = excess_of(&g->v.options, g->v.level0_runs);
 	generation_close(g);
 	return e;
 }
