@@ -382,8 +382,10 @@ int simjob_install(struct simjob *j, struct simtree *t, struct store_error *err)
 		table_meta_release(&a.metas[i]);
 	free(a.metas);
 	/* A drop may name any level. */
-	if (j->written)
+	if (j->written) {
 		t->written[j->plan->level] += j->written;
+		t->m.compacted_bytes[j->plan->level] += j->written;
+	}
 	t->m.generation++;
 	return r;
 }
