@@ -147,7 +147,7 @@ SMALL="write_buffer=64K table_bytes=64K table_bytes_max=256K job_bytes=256K leve
 @test "sim: terabytes take seconds of computing, and little memory" {
   sanitized && skip "a sanitizer reserves memory"
   local s
-  for s in tiered lazy-leveled unified; do
+  for s in lazy-leveled unified; do
     (
       ulimit -t 10 -d 131072
       lsm-sim --json --strategy $s --records 20000000000 > $s
