@@ -17,16 +17,17 @@ struct commit {
 };
 
 /* Log and tree together at most an eighth of memory each, halving. */
-static void limits(const struct options *o, uint64_t *log, uint64_t *tree)
+static void limits(struct store *db, const struct options *o, uint64_t *log,
+		   uint64_t *tree)
 {
-	uint64_t memory;
-
 	*log = o->write_buffer;
 	*tree = o->tree_buffer;
 	if (*log <= SMALL_BUFFER)
 		return;
-	memory = os.memory();
-	while (memory && *log > SMALL_BUFFER && *log + *tree > memory / 8) {
+	if (!db->memory)
+		db->memory = os.memory();
+	while (db->memory && *log > SMALL_BUFFER &&
+	       *log + *tree > db->memory / 8) {
 		*log /= 2;
 		*tree /= 2;
 	}
@@ -134,7 +135,7 @@ static int commit_locked(struct store *db, struct generation **g,
 	struct root at;
 	int r;
 
-	limits(&(*g)->v.options, &log_limit, &tree_limit);
+	limits(db, &(*g)->v.options, &log_limit, &tree_limit);
 	if (m) {
 		r = memtable_root(m, &at, err);
 		if (r < 0)

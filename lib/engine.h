@@ -60,6 +60,7 @@ struct store {
 	struct tables *tables; /* open tables, by number */
 	struct counters counters;
 	char tool[24];
+	uint64_t pid;
 	char *plugins; /* directory of strategies, or NULL */
 	/* group sync: one thread at a time deals with other processes */
 	pthread_mutex_t sync_mutex;
@@ -72,6 +73,7 @@ struct store {
 	struct throttle throttle;
 	struct queue *queue;
 	struct buf scratch; /* under WRITE: the batch being assembled */
+	uint64_t memory;    /* under WRITE: what the machine has; 0: not asked */
 	uint64_t batch_limit;
 	uint64_t load_memory;
 	atomic_uint_fast64_t load_piece; /* 0: not yet worked out */

@@ -33,13 +33,17 @@ static void read_hint(void *ctx, enum lock_role role, char *text, size_t n)
 
 void hint_write(struct store *db, enum lock_role role)
 {
-	struct hint h = { .pid = (uint64_t)os.getpid() };
+	uint64_t off = STATE_HINTS_OFF + (uint64_t)role * sizeof(struct hint);
+	const uint8_t *map = atomic_load(&db->state.view.map);
+	struct hint h = { .pid = db->pid };
 
 	memcpy(h.tool, db->tool, sizeof(h.tool));
 	hint_seal(&h);
-	os_write(db->state.view.fd, &h, sizeof(h),
-		 STATE_HINTS_OFF + (uint64_t)role * sizeof(h), &db->dir,
-		 NAME_STATE, NULL);
+	/* Who takes a role again and again finds it still says so. */
+	if (map && memcmp(map + off, &h, sizeof(h)) == 0)
+		return;
+	os_write(db->state.view.fd, &h, sizeof(h), off, &db->dir, NAME_STATE,
+		 NULL);
 }
 
 void store_warn(struct store *db, struct store_error *err)
@@ -227,6 +231,7 @@ int store_open(struct store **out, const char *dir,
 		config = &defaults;
 	db->dir = DIR_INIT;
 	db->lock.fd = db->lock.probe = -1;
+	db->pid = (uint64_t)os.getpid();
 	db->write = config->flags & (STORE_WRITE | STORE_CREATE);
 	db->one_shot = config->flags & STORE_ONE_SHOT;
 	snprintf(db->tool, sizeof(db->tool), "%s",
