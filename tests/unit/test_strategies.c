@@ -14,6 +14,7 @@
 #include "tests/unit/tree.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #define CASES "tests/unit/cases"
 #define BAD_PLUGINS PLUGIN_DIR "/../tests/plugins"
@@ -252,6 +253,34 @@ TEST(a_strategy_of_another_abi_or_name_is_refused)
 {
 	CHECK(strstr(refusal(BAD_PLUGINS, "ancient"), "ABI"));
 	CHECK(strstr(refusal(BAD_PLUGINS, "misnamed"), "another name"));
+}
+
+TEST(a_strategy_that_stays_loaded_is_not_taken_for_another)
+{
+	static const char *const names[] = { "staying", "lasting", "staying" };
+	struct store_error err = STORE_ERROR_INIT;
+	struct plugin p = PLUGIN_INIT;
+	int fd = -1;
+
+	for (size_t i = 0; i < 3; i++) {
+		CHECK_OK(plugin_open(&p, BAD_PLUGINS, names[i], &err), err);
+		CHECK(!strcmp(p.strategy->name, names[i]));
+		CHECK(fd < 0 || p.fd == fd); /* the number is used again */
+		fd = p.fd;
+		plugin_close(&p);
+	}
+}
+
+TEST(a_symbolic_link_is_refused)
+{
+	char path[80], file[120];
+
+	snprintf(path, sizeof(path), "/tmp/test-strategies-XXXXXX");
+	CHECK(mkdtemp(path));
+	snprintf(file, sizeof(file), "%s/lsm-strategy-leveled.so", path);
+	CHECK(symlink(PLUGIN_DIR "/lsm-strategy-leveled.so", file) == 0);
+	CHECK(strstr(refusal(path, "leveled"), "is a symbolic link"));
+	CHECK(remove(file) == 0 && remove(path) == 0);
 }
 
 /* A private directory with one file by the name of a strategy. */
