@@ -163,6 +163,10 @@ int plugin_open(struct plugin *p, const char *dir, const char *name,
 		return store_fail(err, STORE_ECONFIG,
 				  "a strategy's name is 1 to 32 of a-z, 0-9, "
 				  "_ and -");
+	if (os.raised())
+		return store_fail(err, STORE_ECONFIG,
+				  "strategies are not loaded by a program that "
+				  "has more rights than who started it");
 	snprintf(at.name, sizeof(at.name), "lsm-strategy-%s.so", name);
 	if ((r = open_dir(&at, &dirfd)) < 0 ||
 	    (r = open_file(&at, dirfd, &p->fd)) < 0)

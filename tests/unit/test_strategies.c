@@ -283,6 +283,23 @@ TEST(a_symbolic_link_is_refused)
 	CHECK(remove(file) == 0 && remove(path) == 0);
 }
 
+static bool yes(void)
+{
+	return true;
+}
+
+TEST(a_program_with_raised_rights_loads_no_strategy)
+{
+	bool (*real)(void) = os.raised;
+	const char *why;
+
+	CHECK(!real());
+	os.raised = yes;
+	why = refusal(NULL, "leveled");
+	os.raised = real;
+	CHECK(strstr(why, "more rights"));
+}
+
 /* A private directory with one file by the name of a strategy. */
 static void make_fake(char *path, size_t n, char *file, size_t m)
 {
