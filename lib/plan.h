@@ -63,8 +63,9 @@ int plan_check(struct plan *p, const char *who, const struct survey *s,
 /*
  * Jobs of one plan are independent of each other, but the table by which one
  * names the run it goes into may be an input of another that came before, or
- * have moved to another level.  Then, for the survey of now, the job is given another name of the same run,
- * if that is the only one of its level, or none, if the level is empty.
+ * have moved to another level.  Then, for the survey of now, the job is given
+ * another name of the same run, if that is the only one of its level, or none,
+ * if the level is empty.
  */
 void plan_job_refresh(struct plan_job *j, const struct survey *s);
 
