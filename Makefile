@@ -89,8 +89,12 @@ $(BUILD)/plugins/lsm-strategy-%.so: plugins/%.c plugins/strategy.h
 BADPLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/plugins/lsm-strategy-%.so,$(wildcard tests/plugins/*.c))
 $(BUILD)/tests/plugins/lsm-strategy-%.so: tests/plugins/%.c tests/plugins/bad.h plugins/strategy.h
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared $(LDSTAY) -o $@ $<
 	@chmod go-w $(@D) $@
+
+# These stay loaded when they are closed.
+$(BUILD)/tests/plugins/lsm-strategy-staying.so $(BUILD)/tests/plugins/lsm-strategy-lasting.so: \
+  LDSTAY = -Wl,-z,nodelete
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)

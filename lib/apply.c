@@ -175,9 +175,42 @@ int store_compact_view(struct store *db,
 
 /* ---- carrying out ---- */
 
+static bool is_claimed(const struct plan_job *j, const struct survey *s)
+{
+	for (size_t i = 0; i < j->n_inputs; i++) {
+		size_t at = survey_find(s, j->inputs[i]);
+
+		if (at < s->view.n_tables && s->tables[at].claimed)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What others have begun since the plan was made is theirs, as it is when they
+ * begin it a moment later, between this look and the claims.
+ */
+static uint64_t leave_claimed(struct plan *p, const struct survey *s)
+{
+	uint64_t busy = 0;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (is_claimed(&p->jobs[i], s)) {
+			plan_job_release(&p->jobs[i]);
+			busy++;
+		} else {
+			p->jobs[kept++] = p->jobs[i];
+		}
+	}
+	p->n = kept;
+	return busy;
+}
+
 /* Is it for this store, and right for it as it is now? */
 static int check_plan(struct compaction *c, struct plan *plan,
-		      const struct plan_heading *h, struct store_error *err)
+		      const struct plan_heading *h, uint64_t *busy,
+		      struct store_error *err)
 {
 	struct outlook o = OUTLOOK_INIT;
 	char who[60];
@@ -190,8 +223,10 @@ static int check_plan(struct compaction *c, struct plan *plan,
 	snprintf(who, sizeof(who), "plan of %s",
 		 h->strategy[0] ? h->strategy : "nobody");
 	r = compaction_look(c, &o, err);
-	if (r == 0)
+	if (r == 0) {
+		*busy = leave_claimed(plan, &o.s);
 		r = plan_check(plan, who, &o.s, &o.m.options, h->drops, err);
+	}
 	outlook_release(&o);
 	return r;
 }
@@ -219,7 +254,7 @@ int store_compact_apply(struct store *db,
 		r = plan_parse(&plan, &h, json, err);
 	if (r == 0) {
 		c.drops = h.drops;
-		r = check_plan(&c, &plan, &h, err);
+		r = check_plan(&c, &plan, &h, &result->busy, err);
 	}
 	if (r == 0) {
 		pace_init(&c.pace, c.config);

@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -63,6 +64,11 @@ static int real_place(int fd, struct os_place *p)
 	p->mount = x.stx_mnt_id;
 	p->unique = x.stx_mask & STATX_MNT_ID_UNIQUE;
 	return 0;
+}
+
+static bool real_raised(void)
+{
+	return getauxval(AT_SECURE) != 0;
 }
 
 static uint64_t real_free_bytes(int fd)
@@ -275,6 +281,7 @@ struct os os = {
 	.procmask = pthread_sigmask,
 	.boot_id = real_boot_id,
 	.euid = geteuid,
+	.raised = real_raised,
 	.free_bytes = real_free_bytes,
 	.event = real_event,
 	.event_set = real_event_set,

@@ -64,6 +64,7 @@ struct os {
 	int (*event_set)(int fd);
 	int (*event_clear)(int fd);
 	uid_t (*euid)(void);
+	bool (*raised)(void); /* more rights than who started us: AT_SECURE */
 	/* free for us on the filesystem; UINT64_MAX when unknown */
 	uint64_t (*free_bytes)(int fd);
 	uint64_t (*memory)(void);	/* bytes the machine has */

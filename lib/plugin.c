@@ -6,9 +6,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define SYMBOL "lsm_strategy"
+#define PATH_SIZE 100
 
 /* Where we look, and for what. */
 struct place {
@@ -149,12 +151,28 @@ static int shortage(const char *path)
 	return e;
 }
 
+/*
+ * Not by its name: that might be another file by now.  The loader knows what
+ * it has loaded by the path, and a plugin that stays when it is closed would
+ * be found again under its descriptor's number; so no path is used twice: the
+ * digits of a counter are written into it as slashes and dots.
+ */
+static void make_path(char path[PATH_SIZE], int fd)
+{
+	static atomic_uint opened;
+	unsigned n = atomic_fetch_add(&opened, 1);
+	char *to = path + sprintf(path, "/proc/self/fd");
+
+	for (unsigned i = 0; i < 32; i++, n >>= 1)
+		to += sprintf(to, n & 1 ? "/." : "/");
+	snprintf(to, PATH_SIZE - (size_t)(to - path), "/%d", fd);
+}
+
 static int load(const struct place *p, struct plugin *out, const char *name)
 {
-	char path[40];
+	char path[PATH_SIZE];
 
-	/* Not by its name: that might be another file by now. */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", out->fd);
+	make_path(path, out->fd);
 	out->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!out->handle)
 		return fail_open(p, p->name, dlerror(), shortage(path));
@@ -175,6 +193,10 @@ int plugin_open(struct plugin *p, const char *dir, const char *name,
 		return store_fail(err, STORE_ECONFIG,
 				  "a strategy's name is 1 to 32 of a-z, 0-9, "
 				  "_ and -");
+	if (os.raised())
+		return store_fail(err, STORE_ECONFIG,
+				  "strategies are not loaded by a program that "
+				  "has more rights than who started it");
 	snprintf(at.name, sizeof(at.name), "lsm-strategy-%s.so", name);
 	if ((r = open_dir(&at, &dirfd)) < 0 ||
 	    (r = open_file(&at, dirfd, &p->fd)) < 0)

@@ -55,42 +55,69 @@ static uint64_t excess(const struct lsm_view *v)
 	return most && bytes > most ? bytes - most : 0;
 }
 
-/* The smallest age_last above `age` among the tables, or UINT64_MAX. */
-static uint64_t next_age(const struct lsm_view *v, uint64_t age)
+/* Indexes of tables, in v->scratch: let heap[at] sink to its place. */
+static void sift(const struct lsm_view *v, size_t at, size_t n)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t *heap = v->scratch, moved = heap[at];
 
-	for (size_t i = 0; i < v->n_tables; i++)
-		if (v->tables[i].age_last > age)
-			next = lsm_least(next, v->tables[i].age_last);
-	return next;
+	for (size_t child; (child = 2 * at + 1) < n; at = child) {
+		if (child + 1 < n && v->tables[heap[child + 1]].age_last >
+					     v->tables[heap[child]].age_last)
+			child++;
+		if (v->tables[moved].age_last >=
+		    v->tables[heap[child]].age_last)
+			break;
+		heap[at] = heap[child];
+	}
+	heap[at] = moved;
+}
+
+static void sort_by_age(const struct lsm_view *v)
+{
+	uint64_t *heap = v->scratch;
+	size_t n = v->n_tables;
+
+	for (size_t i = 0; i < n; i++)
+		heap[i] = i;
+	for (size_t i = n / 2; i-- > 0;)
+		sift(v, i, n);
+	while (n > 1) {
+		uint64_t top = heap[0];
+
+		heap[0] = heap[--n];
+		heap[n] = top;
+		sift(v, 0, n);
+	}
 }
 
 /*
  * Tables in the order of their age, into the job if there is one; up to the
  * first that stays, for only what is younger could lie over it.  Returns the
- * bytes of those to drop.
+ * bytes of those to drop.  (A job's inputs, too, stand in the scratch: there
+ * are never more of them than were read from it.)
  */
 static uint64_t drop_oldest(const struct lsm_view *v, struct lsm_planner *p)
 {
-	uint64_t over = excess(v), bytes = 0, age = 0;
-	bool all = true;
+	uint64_t over = excess(v), bytes = 0, last = UINT64_MAX;
 
-	while (all && (age = next_age(v, age)) != UINT64_MAX)
-		for (size_t i = 0; i < v->n_tables; i++) {
-			const struct lsm_table *t = &v->tables[i];
+	if (!over && !v->options[MAX_AGE])
+		return 0;
+	sort_by_age(v);
+	for (size_t i = 0; i < v->n_tables; i++) {
+		size_t at = v->scratch[i];
+		const struct lsm_table *t = &v->tables[at];
 
-			if (t->age_last != age)
-				continue;
-			if (t->claimed || (!over && !is_old(v, t))) {
-				all = false;
-				continue;
-			}
-			bytes += t->bytes;
-			over -= lsm_least(over, t->bytes);
-			if (p)
-				lsm_add(p, i, 1);
+		if (t->age_last > last)
+			break;
+		if (t->claimed || (!over && !is_old(v, t))) {
+			last = t->age_last;
+			continue;
 		}
+		bytes += t->bytes;
+		over -= lsm_least(over, t->bytes);
+		if (p)
+			lsm_add(p, at, 1);
+	}
 	return bytes;
 }
 

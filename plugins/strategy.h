@@ -4,10 +4,10 @@
  * A strategy is a pure function from a view of the tree to a plan.  It is a
  * shared object lsm-strategy-NAME.so with one exported data symbol,
  * `lsm_strategy`.  It does no I/O, takes no lock, allocates nothing, starts
- * nothing, keeps no state: the same view gives the same plan.  The engine
- * validates every job before it touches a byte, so a wrong plan is refused
- * and loses nothing; but a plugin runs inside the process that loads it, and
- * installing one is running its code.
+ * nothing, keeps no state: the same view gives the same plan.  Its functions
+ * are called in a child process that can only compute, and every job is
+ * validated before a byte is touched, so a wrong plan is refused and loses
+ * nothing; but its constructors run where it is loaded.
  *
  * This header needs nothing but the C library and compiles alone.  The manual
  * page is lsm-strategies(7).
@@ -301,12 +301,8 @@ struct lsm_span {
 
 /*
  * What plan() has emitted, and the job it is making, whose inputs stand in
- * view->scratch as indexes of tables:
- *
- *	lsm_begin(&p);
- *	lsm_add(&p, first, n); ...
- *	if (!p.busy)
- *		lsm_end(&p, LSM_MERGE, level, run, table_bytes, why);
+ * view->scratch as indexes of tables: lsm_begin(), lsm_add()..., and then,
+ * unless it is busy, lsm_end().
  */
 struct lsm_planner {
 	const struct lsm_view *v;
@@ -331,13 +327,9 @@ static inline void lsm_planner_init(struct lsm_planner *p,
 				    const struct lsm_view *v, lsm_emit *emit,
 				    void *ctx)
 {
-	p->v = v;
-	p->emit = emit;
-	p->ctx = ctx;
-	p->more = true;
-	p->own_runs = false;
-	p->n_done = 0;
-	p->n = 0;
+	*p = (struct lsm_planner){
+		.v = v, .emit = emit, .ctx = ctx, .more = true
+	};
 }
 
 /* Does a job of this plan work in this level and these keys? */
@@ -412,23 +404,35 @@ static inline bool lsm_touches(const struct lsm_planner *p, size_t n,
 	return false;
 }
 
-/* Could the inputs be one run as they are, with nothing to get rid of? */
+/*
+ * Could the inputs be one run as they are, with nothing to get rid of?  Tables
+ * of a run do not overlap; one beyond all of the runs before needs no look.
+ */
 static inline bool lsm_may_move(const struct lsm_planner *p)
 {
-	const struct lsm_table *t = p->v->tables;
+	const struct lsm_table *t = p->v->tables, *a, *low, *high;
+	const uint64_t *in = p->v->scratch;
+	size_t before = 0; /* inputs of other runs, within [low, high] */
 
-	if (p->tombstones)
-		return false;
-	for (size_t i = 1; i < p->n; i++)
-		for (size_t j = 0; j < i; j++) {
-			const struct lsm_table *a = &t[p->v->scratch[i]];
-			const struct lsm_table *b = &t[p->v->scratch[j]];
+	low = high = t + in[0];
+	for (size_t i = 1; i < p->n && !p->tombstones; i++) {
+		a = t + in[i];
+		if (a->run != t[in[i - 1]].run ||
+		    a->level != t[in[i - 1]].level)
+			for (; before < i; before++) {
+				const struct lsm_table *b = t + in[before];
 
-			if ((a->run != b->run || a->level != b->level) &&
-			    lsm_overlap(a, b))
-				return false;
-		}
-	return true;
+				if (lsm_key_cmp(b->smallest, low->smallest) < 0)
+					low = b;
+				if (lsm_key_cmp(b->largest, high->largest) > 0)
+					high = b;
+			}
+		if (before && lsm_key_cmp(a->smallest, high->largest) <= 0 &&
+		    lsm_key_cmp(a->largest, low->smallest) >= 0 &&
+		    lsm_touches(p, before, in[i]))
+			return false;
+	}
+	return !p->tombstones;
 }
 
 /* Emit the job.  After that p->more tells whether to go on. */

@@ -13,6 +13,9 @@
 #include "lib/plugin.h"
 #include "tests/unit/tree.h"
 
+#include <time.h>
+#include <unistd.h>
+
 #define CASES "tests/unit/cases"
 #define BAD_PLUGINS PLUGIN_DIR "/../tests/plugins"
 
@@ -119,6 +122,92 @@ TEST(each_case_is_planned_as_its_file_says)
 	CHECK(failed == 0);
 }
 
+/* ---- scale ---- */
+
+#define RUNS 4u
+#define RUN_TABLES 25000u
+
+static bool count_job(void *ctx, const struct lsm_job *job)
+{
+	size_t *inputs = ctx;
+
+	*inputs += job->n_inputs;
+	return true;
+}
+
+/*
+ * A series of 100,000 tables in four runs of level 0: all of them are to be
+ * moved, or dropped.  Returns the seconds that this takes.
+ */
+static double plan_series(const char *name, const char *option,
+			  const char *value)
+{
+	static struct lsm_table tables[RUNS * RUN_TABLES];
+	static uint8_t keys[RUNS * RUN_TABLES][4];
+	static uint64_t scratch[RUNS * RUN_TABLES];
+	struct lsm_run runs[RUNS];
+	struct lsm_level level = { .n = RUNS, .bytes = UINT64_C(1) << 40 };
+	struct setting setting = { (char *)(uintptr_t)option,
+				   (char *)(uintptr_t)value };
+	const struct lsm_budget budget = { 16, UINT64_MAX };
+	struct store_error err = STORE_ERROR_INIT;
+	uint64_t options[LSM_OPTIONS_MAX];
+	struct plugin plugin = PLUGIN_INIT;
+	struct lsm_view v = { .tables = tables,
+			      .n_tables = RUNS * RUN_TABLES,
+			      .runs = runs,
+			      .n_runs = RUNS,
+			      .levels = &level,
+			      .n_levels = 1,
+			      .max_levels = 8,
+			      .level0_runs = 4,
+			      .level_ratio = 10,
+			      .table_bytes = 1 << 20,
+			      .options = options,
+			      .now_ms = 1000000,
+			      .scratch = scratch };
+	size_t inputs = 0;
+	clock_t start;
+
+	for (uint32_t i = 0; i < v.n_tables; i++) {
+		uint32_t run = i / RUN_TABLES,
+			 k = v.n_tables - run * RUN_TABLES;
+
+		k = k - RUN_TABLES + i % RUN_TABLES; /* ascends with time */
+		for (int b = 0; b < 4; b++)
+			keys[i][b] = (uint8_t)(k >> (24 - 8 * b));
+		tables[i] = (struct lsm_table){ .number = i + 1,
+						.run = run,
+						.age_first = k + 1,
+						.age_last = k + 1,
+						.bytes = 1 << 20,
+						.entries = 100,
+						.created_ms = 1,
+						.smallest = { keys[i], 4 },
+						.largest = { keys[i], 4 } };
+		runs[run] = (struct lsm_run){ .first = run * RUN_TABLES,
+					      .n = RUN_TABLES,
+					      .bytes = level.bytes / RUNS };
+	}
+	CHECK_OK(plugin_open(&plugin, NULL, name, &err), err);
+	CHECK_OK(plugin_options(plugin.strategy, &setting, option != NULL,
+				options, &err),
+		 err);
+	start = clock();
+	CHECK(plugin.strategy->need(&v) > 0);
+	plugin.strategy->plan(&v, &budget, count_job, &inputs);
+	CHECK(inputs >= v.n_tables);
+	plugin_close(&plugin);
+	return (double)(clock() - start) / CLOCKS_PER_SEC;
+}
+
+TEST(a_plan_for_a_hundred_thousand_tables_takes_no_second)
+{
+	CHECK(plan_series("tiered", NULL, NULL) < 1);
+	CHECK(plan_series("fifo", "max_age", "10s") < 1);
+	CHECK(plan_series("fifo", "max_bytes", "1K") < 1);
+}
+
 /* ---- loading ---- */
 
 static const char *refusal(const char *dir, const char *name)
@@ -164,6 +253,51 @@ TEST(a_strategy_of_another_abi_or_name_is_refused)
 {
 	CHECK(strstr(refusal(BAD_PLUGINS, "ancient"), "ABI"));
 	CHECK(strstr(refusal(BAD_PLUGINS, "misnamed"), "another name"));
+}
+
+TEST(a_strategy_that_stays_loaded_is_not_taken_for_another)
+{
+	static const char *const names[] = { "staying", "lasting", "staying" };
+	struct store_error err = STORE_ERROR_INIT;
+	struct plugin p = PLUGIN_INIT;
+	int fd = -1;
+
+	for (size_t i = 0; i < 3; i++) {
+		CHECK_OK(plugin_open(&p, BAD_PLUGINS, names[i], &err), err);
+		CHECK(!strcmp(p.strategy->name, names[i]));
+		CHECK(fd < 0 || p.fd == fd); /* the number is used again */
+		fd = p.fd;
+		plugin_close(&p);
+	}
+}
+
+TEST(a_symbolic_link_is_refused)
+{
+	char path[80], file[120];
+
+	snprintf(path, sizeof(path), "/tmp/test-strategies-XXXXXX");
+	CHECK(mkdtemp(path));
+	snprintf(file, sizeof(file), "%s/lsm-strategy-leveled.so", path);
+	CHECK(symlink(PLUGIN_DIR "/lsm-strategy-leveled.so", file) == 0);
+	CHECK(strstr(refusal(path, "leveled"), "is a symbolic link"));
+	CHECK(remove(file) == 0 && remove(path) == 0);
+}
+
+static bool yes(void)
+{
+	return true;
+}
+
+TEST(a_program_with_raised_rights_loads_no_strategy)
+{
+	bool (*real)(void) = os.raised;
+	const char *why;
+
+	CHECK(!real());
+	os.raised = yes;
+	why = refusal(NULL, "leveled");
+	os.raised = real;
+	CHECK(strstr(why, "more rights"));
 }
 
 /* A private directory with one file by the name of a strategy. */
