@@ -332,6 +332,24 @@ static void scene_pieces(struct stage *s)
 	setup_close_store(s);
 }
 
+/* That merge has ended early: tables are left whose files hold too much. */
+static void scene_leftovers(struct stage *s)
+{
+	struct store_compact_config config = { .all = 1,
+					       .strategy = "tiered",
+					       .max_bytes = 1 };
+	struct store_compact_result result;
+	struct store_error err = STORE_ERROR_INIT;
+
+	scene_pieces(s);
+	setup_reopen(s);
+	setup_check(store_compact(s->db, &config, &result, &err), &err,
+		    "compact");
+	if (!result.stopped)
+		setup_die("the merge came to its end");
+	setup_close_store(s);
+}
+
 /* Files that a reader kept, and those of the dead. */
 static void scene_sweep(struct stage *s)
 {
@@ -484,40 +502,55 @@ static const struct scene fixed[] = {
 	  .make = scene_finish_flush,
 	  .argv = { "lsm-put", "k007", "new" } },
 	{ .name = "compact", .make = scene_compact, .argv = { "lsm-compact" } },
-	{ .name = "compact-pieces",
-	  .make = scene_pieces,
-	  .argv = { "lsm-compact", "--all" } },
+	{ .name = "compact-leftovers",
+	  .make = scene_leftovers,
+	  .argv = { "lsm-compact", "--strategy", "tiered" } },
 };
 
 #define N_FIXED (sizeof(fixed) / sizeof(fixed[0]))
 #define MAX_SCENES (N_FIXED + 32)
 #define PLUGIN_PREFIX "lsm-strategy-"
 
+/* Each strategy merges everything, at once and piece by piece. */
+static void add_strategy(struct scene *all, size_t *n, const char *file)
+{
+	static const struct {
+		const char *prefix;
+		void (*make)(struct stage *s);
+	} kinds[] = { { "compact-", scene_compact },
+		      { "pieces-", scene_pieces } };
+	char *strategy = strdup(file + strlen(PLUGIN_PREFIX));
+
+	if (!strategy)
+		setup_die("no memory");
+	*strchrnul(strategy, '.') = '\0';
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		char *name = malloc(strlen(strategy) + 10);
+
+		if (!name)
+			setup_die("no memory");
+		sprintf(name, "%s%s", kinds[i].prefix, strategy);
+		all[(*n)++] = (struct scene){
+			.name = name,
+			.make = kinds[i].make,
+			.argv = { "lsm-compact", "--all", "--strategy",
+				  strategy },
+		};
+	}
+}
+
 const struct scene *scene_all(const char *plugins, size_t *n)
 {
 	static struct scene all[MAX_SCENES];
-	char **names, *strategy, *name;
+	char **names;
 	size_t files;
 
 	memcpy(all, fixed, sizeof(fixed));
 	*n = N_FIXED;
 	names = place_names(plugins, &files);
-	for (size_t i = 0; i < files && *n < MAX_SCENES; i++) {
-		if (strncmp(names[i], PLUGIN_PREFIX, strlen(PLUGIN_PREFIX)))
-			continue;
-		strategy = strdup(names[i] + strlen(PLUGIN_PREFIX));
-		name = malloc(strlen(names[i]) + 10);
-		if (!strategy || !name)
-			setup_die("no memory");
-		*strchrnul(strategy, '.') = '\0';
-		sprintf(name, "compact-%s", strategy);
-		all[(*n)++] = (struct scene){
-			.name = name,
-			.make = scene_compact,
-			.argv = { "lsm-compact", "--all", "--strategy",
-				  strategy },
-		};
-	}
+	for (size_t i = 0; i < files && *n + 2 <= MAX_SCENES; i++)
+		if (!strncmp(names[i], PLUGIN_PREFIX, strlen(PLUGIN_PREFIX)))
+			add_strategy(all, n, names[i]);
 	place_free_names(names, files);
 	return all;
 }
