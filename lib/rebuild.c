@@ -98,12 +98,15 @@ static int new_token(struct store *db, struct living *l, uint64_t magic,
 			     .inode = at.inode,
 			     .salt = salt };
 	memcpy(t->uuid, db->uuid, sizeof(t->uuid));
-	for (uint32_t i = 0; i < old->n_pairs && n < STATE_PAIRS - 1; i++)
+	for (uint32_t i = 0;
+	     magic == STATE_MAGIC && i < old->n_pairs && n < STATE_PAIRS - 1;
+	     i++)
 		if (!memcmp(old->pairs[i].boot, db->boot, sizeof(db->boot)) &&
 		    old->pairs[i].mount != db->place.mount)
 			t->pairs[n++] = old->pairs[i];
 	memcpy(t->pairs[n].boot, db->boot, sizeof(db->boot));
-	t->pairs[n].mount = db->place.mount;
+	/* A tree's is 0: who comes to it has come through STATE. */
+	t->pairs[n].mount = magic == STATE_MAGIC ? db->place.mount : 0;
 	t->n_pairs = n + 1;
 	return 0;
 }

@@ -17,12 +17,11 @@ static bool is_own(const struct store *db, const struct token *t,
 }
 
 /* Does `t` list our boot, and, if it is asked, our mount with it? */
-static bool lists_us(const struct store *db, const struct token *t,
-		     bool this_mount)
+static bool lists(const struct store *db, const struct token *t, uint64_t mount)
 {
 	for (uint32_t i = 0; i < t->n_pairs; i++)
 		if (!memcmp(t->pairs[i].boot, db->boot, sizeof(db->boot)) &&
-		    (!this_mount || t->pairs[i].mount == db->place.mount))
+		    t->pairs[i].mount == mount)
 			return true;
 	return false;
 }
@@ -30,7 +29,7 @@ static bool lists_us(const struct store *db, const struct token *t,
 static bool state_matches(const struct store *db, const struct token *t)
 {
 	return is_own(db, t, STATE_MAGIC, &db->place, STATE_SALT) &&
-	       lists_us(db, t, true);
+	       lists(db, t, db->place.mount);
 }
 
 static int place_of(struct living *l, struct os_place *at,
@@ -86,8 +85,7 @@ int trust_tree(struct store *db, struct memtable *m, struct store_error *err)
 		r = living_token(&m->tree, &t, false, &cached, err);
 	if (r < 0)
 		return r;
-	return is_own(db, &t, IDX_MAGIC, &at, m->salt) &&
-	       lists_us(db, &t, false);
+	return is_own(db, &t, IDX_MAGIC, &at, m->salt) && lists(db, &t, 0);
 }
 
 int trust_new_tree(struct store *db, uint64_t number, uint64_t salt,
@@ -125,6 +123,9 @@ int trust_new_tree(struct store *db, uint64_t number, uint64_t salt,
 		t.dev = at.dev;
 		t.inode = at.inode;
 		t.salt = salt;
+		memset(t.pairs, 0, sizeof(t.pairs));
+		memcpy(t.pairs[0].boot, db->boot, sizeof(db->boot));
+		t.n_pairs = 1;
 		r = living_write_token(&tree, &t, err);
 	}
 	living_close(&tree);
