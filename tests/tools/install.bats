@@ -108,3 +108,32 @@ C
     esac
   done
 }
+
+@test "install: the strategy of lsm-strategies(7) builds against the installed header, and works" {
+  sanitized && skip "the installed build is not sanitized"
+  local u=$BATS_FILE_TMPDIR/usr i
+  mkdir mine
+  awk '/^#include <strategy.h>/ { on = 1 } /^\.Ed/ { on = 0 } on' \
+    "$u/share/man/man7/lsm-strategies.7" > mine/small.c
+  grep -c . mine/small.c
+  [ "$(grep -c . mine/small.c)" -ge 50 ]
+  # Nothing but what was installed: no file of the sources is in reach.
+  ( cd mine && gcc -std=c11 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden \
+      -I"$u/include/libstore" -o lsm-strategy-small.so small.c )
+  chmod -R go-w mine
+  PATH=$u/bin:$PATH
+  export LSM_PLUGINS=$PWD/mine
+  lsm-init maintenance=cron
+  for i in 1 2 3; do
+    lsm-put "k$i" v
+    lsm-flush
+  done
+  run -78 lsm-config --strategy small small=5000
+  [[ $output == *"no multiple of 4096"* ]]
+  lsm-config --strategy small small=64K runs=9
+  lsm-compact --is-needed
+  lsm-compact
+  [ "$(lsm-dump | jq -c '.levels | map(length)')" = '[1]' ]
+  run -1 lsm-compact --is-needed
+  [ "$(lsm-scan --count)" -eq 3 ]
+}
