@@ -209,6 +209,7 @@ until_enough() {
 }
 
 @test "faults: every tool is out of descriptors with status 71, or has enough" {
+  ! sanitized || skip "a program that is not static needs descriptors to start"
   local i
   lsm-init level0_runs=2 maintenance=cron
   for i in 1 2 3; do
