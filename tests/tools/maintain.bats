@@ -23,7 +23,8 @@ runs_of_level0() {
 grown() {
   lsm-init --compression none write_buffer=1M table_bytes=1M \
     table_bytes_max=1M maintenance=cron level0_hard=100
-  records 25000 | lsm-put --sync=none
+  # In batches: what is loaded at once would be one run.
+  records 25000 | lsm-put --sync=none --batch-size 500
   lsm-config maintenance=auto "$@"
   [ "$(runs_of_level0)" -ge 20 ]
 }
