@@ -46,3 +46,13 @@ smooth() {
   sanitized && skip "a sanitizer is not measured"
   smooth tiered
 }
+
+@test "smooth: no put waits longer than the longest job: lazy-leveled" {
+  sanitized && skip "a sanitizer is not measured"
+  smooth lazy-leveled
+}
+
+@test "smooth: no put waits longer than the longest job: unified" {
+  sanitized && skip "a sanitizer is not measured"
+  smooth unified
+}

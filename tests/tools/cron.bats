@@ -3,6 +3,12 @@
 
 load helper
 
+teardown() {
+  # one that is stopped, whatever the test has come to
+  [ -z "${first:-}" ] || kill -KILL "$first" 2> /dev/null || true
+  release_lock
+}
+
 # $1 flushed tables over the same $2 keys, of incompressible values
 rounds() {
   local i
@@ -95,18 +101,26 @@ rounds() {
   [ $(((end - start) / 1000000)) -ge 800 ]
 }
 
+# A time zone in which it is now N seconds past a minute.
+zone_with_second() {
+  local east=$(($1 - 10#$(date +%S)))
+  printf 'LOC%s00:00:%02d' "$([ $east -gt 0 ] && echo -)" ${east#-}
+}
+
 @test "limits: --until a minute that begins in a moment ends in time" {
+  local start
   rounds 2 8000
-  sleep $((58 - 10#$(date +%S) > 0 ? 0 : 3))
-  if [ "$(date +%S)" -lt 50 ]; then
-    # far from the turn of the minute: the next one is not waited for
-    run -0 lsm-compact --all --until "$(date -d '+2 min' +%H:%M)" -v
-    [[ $output == *" stopped=0" ]]
-  else
-    run -0 timeout 20 lsm-compact --all --rate 20K -v \
-      --until "$(date -d '+1 min' +%H:%M)"
-    [[ $output == *" stopped=1" ]]
-  fi
+  TZ=$(zone_with_second 56)
+  export TZ
+  start=$(date +%s%N)
+  run -0 timeout 30 lsm-compact --all --rate 40K -v \
+    --until "$(date -d '+1 min' +%H:%M)"
+  [[ $output == "jobs=1 "*" stopped=1" ]]
+  [ $((($(date +%s%N) - start) / 1000000)) -ge 2000 ]
+  lsm-verify
+  # the minute that has begun is over in a day
+  run -0 lsm-compact --all --until "$(date -d '+2 min' +%H:%M)" -v
+  [[ $output == *" stopped=0" ]]
   lsm-verify
 }
 
@@ -144,11 +158,92 @@ rounds() {
   run -64 lsm-compact --from b --to a
 }
 
-@test "jobs: -j 2 gives what one gives" {
+# Many small jobs: levels that are twice the one above, and ought to be twenty
+# times that.
+many_jobs() {
+  local i
+  lsm-init maintenance=cron level_ratio=2 compression=none \
+    compression_last=none table_bytes=64K table_bytes_max=64K \
+    level0_bytes=64K job_bytes=256K
+  for i in 1 2 3 4 5 6 7 8; do
+    seq 3000 | awk -v i=$i 'BEGIN { srand(i) }
+      { printf "%08d\t%0100d\n", rand() * 1e8, $1 }' | lsm-put
+    lsm-flush
+    lsm-compact
+  done
+  lsm-config level_ratio=20
+  lsm-scan | md5sum > want
+}
+
+# How many of the jobs of `plan` have a table that is claimed, now?
+jobs_under_way() {
+  lsm-stat --json | jq --slurpfile plan plan '[.claims[].number] as $claimed |
+    [$plan[0].jobs[] | select(.inputs | any(IN($claimed[])))] | length'
+}
+
+is_under_way() { [ "$(jobs_under_way)" -ge 1 ]; }
+
+# most_jobs N: the most jobs that lsm-compact -j N was seen to be at, at once.
+most_jobs() {
+  local n pid most=0
+  rm -rf data
+  cp -a base data
+  lsm-compact -j "$1" --rate 1500K 3>&- & pid=$!
+  while kill -0 $pid 2> /dev/null; do
+    n=$(jobs_under_way)
+    most=$((n > most ? n : most))
+  done
+  wait $pid
+  lsm-scan | md5sum | cmp - want >&2 && lsm-verify -q || return
+  ! lsm-compact --is-needed || return
+  echo $most
+}
+
+@test "jobs: -j 2 gives what one gives, and is at two jobs at once" {
   rounds 5 4000
   lsm-scan | md5sum > want
   lsm-compact -j 2
   lsm-compact --all -j 2
+  lsm-scan | md5sum | cmp - want
+  lsm-verify
+  rm -r data
+  many_jobs
+  lsm-compact --plan > plan
+  [ "$(jq '.jobs | length' plan)" -ge 4 ]
+  mv data base
+  [ "$(most_jobs 1)" -eq 1 ]
+  [ "$(most_jobs 2)" -eq 2 ]
+}
+
+@test "jobs: others at all that is due is status 75, and the rest is done without" {
+  local more
+  rounds 5 100
+  lsm-scan > want
+  lsm-compact --plan > plan
+  lsm-compact --rate 1K > /dev/null 2>&1 3>&- & first=$!
+  eventually is_under_way
+  kill -STOP $first
+  lsm-dump | jq .generation > before
+  for more in "" --all "--from 000001"; do
+    # shellcheck disable=SC2086  # two words
+    run -75 --separate-stderr lsm-compact $more
+    one_message_of lsm-compact
+    [[ $stderr == *"other processes are at all that is due" ]]
+    lsm-dump | jq .generation | cmp - before
+  done
+  kill -KILL $first
+  wait $first || [ $? -eq 137 ]
+  run -0 lsm-compact -v
+  [[ $output == "jobs=1 "* ]]
+  lsm-scan | cmp - want
+  rm -r data
+  # of several jobs one is taken: others are done
+  many_jobs
+  lsm-compact --plan > plan
+  hold_lock $((4294967296 + $(jq '.jobs[0].inputs | min' plan)))
+  run -0 lsm-compact -v
+  [[ $output == "jobs="[1-9]*" stopped=0" ]]
+  release_lock
   lsm-scan | md5sum | cmp - want
   lsm-verify
 }
