@@ -24,6 +24,10 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE))
+import dbbench  # noqa: E402
+
 WORKLOADS = ['uniform', 'zipf', 'delete-heavy', 'overwrite']
 STRATEGIES = ['leveled', 'tiered', 'lazy-leveled', 'unified', 'fifo']
 ROCKSDB = {'RocksDB leveled': '0', 'RocksDB universal': '1'}
@@ -104,12 +108,9 @@ class Bench:
                                stdout=f, check=True)
         return path
 
-    def db_bench(self, style, benchmarks, *options):
-        """The counters that it prints."""
+    def db_bench(self, style):
         buffer = self.args.write_buffer
-        said = run(
-            'db_bench', '--benchmarks=' + benchmarks, '--db=%s' % self.store,
-            '--num=%d' % self.args.records, '--statistics',
+        return dbbench.DbBench(self.store, [
             '--compaction_style=' + style, '--compression_type=lz4',
             '--write_buffer_size=%d' % buffer,
             '--target_file_size_base=%d' % buffer,
@@ -118,17 +119,12 @@ class Bench:
             '--level_compaction_dynamic_level_bytes=1',
             '--level0_file_num_compaction_trigger=%d' % LEVEL0_RUNS,
             '--max_background_compactions=1', '--max_background_flushes=1',
-            '--subcompactions=1', '--bloom_bits=%d' % FILTER_BITS,
-            # A replay asks for the families' list, made from two on only.
-            '--num_column_families=2', *options)
-        return {name: int(n) for name, n in re.findall(
-            r'^rocksdb\.([a-z0-9.]+) COUNT : (\d+)', said, re.M)}
+            '--subcompactions=1', '--bloom_bits=%d' % FILTER_BITS])
 
-    def db_bench_lookups(self, style, kind):
+    def db_bench_lookups(self, db, kind):
         trace = self.trace(kind, self.args.records, self.args.lookups)
-        c = self.db_bench(style, 'replay', '--trace_file=%s' % trace,
-                          '--use_existing_db=1',
-                          '--disable_auto_compactions=1')
+        c = db.run('replay', '--trace_file=%s' % trace,
+                   '--disable_auto_compactions=1')
         positive = c['bloom.filter.full.positive']
         return {'lookups': self.args.lookups,
                 'found': c['memtable.hit'] + c['l0.hit'] + c['l1.hit'] +
@@ -137,16 +133,12 @@ class Bench:
                 'read': positive}
 
     def rocksdb(self, name, workload):
-        style = ROCKSDB[name]
-        trace = self.trace(workload, self.args.records)
-        c = self.db_bench(style, 'replay,flush,waitforcompaction',
-                          '--trace_file=%s' % trace)
-        row = self.figures(
-            name, workload, c['flush.write.bytes'], c['compact.write.bytes'],
-            {kind: self.db_bench_lookups(style, kind)
-             for kind in ('present', 'absent')})
-        self.measure_space(row, lambda: self.db_bench(
-            style, 'compact', '--use_existing_db=1'))
+        db = self.db_bench(ROCKSDB[name])
+        flushed, compacted = db.fill(self.trace(workload, self.args.records))
+        row = self.figures(name, workload, flushed, compacted, {
+            kind: self.db_bench_lookups(db, kind)
+            for kind in ('present', 'absent')})
+        self.measure_space(row, lambda: db.run('compact'))
         return row
 
     # ---- both ----
