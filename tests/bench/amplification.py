@@ -34,7 +34,9 @@ ROCKSDB = {'RocksDB leveled': '0', 'RocksDB universal': '1'}
 # Ours, theirs: write amplification at most theirs.
 PAIRS = {'leveled': 'RocksDB leveled', 'tiered': 'RocksDB universal'}
 SPACE = {'leveled': 1.15}
-RATIO, LEVEL0_RUNS, FILTER_BITS = 10, 4, 10
+RATIO, FILTER_BITS = 10, 10
+# Compaction is due; writers are held up.
+LEVEL0_RUNS, LEVEL0_HARD = 4, 20
 
 
 def run(*argv):
@@ -83,6 +85,7 @@ class Bench:
             '--compression', 'lz4', 'write_buffer=%d' % buffer,
             'table_bytes=%d' % buffer, 'table_bytes_max=%d' % buffer,
             'level_ratio=%d' % RATIO, 'level0_runs=%d' % LEVEL0_RUNS,
+            'level0_hard=%d' % LEVEL0_HARD,
             'filter_bits=%d' % FILTER_BITS)
         reads = json.loads(run(self.tools / 'fill', self.store, workload,
                                self.args.records, self.args.lookups))
@@ -118,6 +121,7 @@ class Bench:
             '--max_bytes_for_level_multiplier=%d' % RATIO,
             '--level_compaction_dynamic_level_bytes=1',
             '--level0_file_num_compaction_trigger=%d' % LEVEL0_RUNS,
+            '--level0_slowdown_writes_trigger=%d' % LEVEL0_HARD,
             '--max_background_compactions=1', '--max_background_flushes=1',
             '--subcompactions=1', '--bloom_bits=%d' % FILTER_BITS])
 
