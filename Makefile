@@ -5,6 +5,7 @@
 # make check-full the same with the long runs, then asan and tsan
 # make asan tsan  the tests under sanitizers; those of threads
 # make bench      beside the peers, of make deps-bench; bench-quick is short
+# make amplification   what each strategy writes, beside RocksDB
 # make lint       formatting, include arrows, lone headers, analyzers
 # make install    to PREFIX
 #

@@ -43,13 +43,19 @@ $(BENCH)/data: $O/tests/bench/data.o $O/tests/bench/workload.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lm
 
+$(BENCH)/fill $(BENCH)/trace: $(BENCH)/%: $O/tests/bench/%.o \
+		$O/tests/bench/stream.o $O/tests/bench/workload.o \
+		$(BUILD)/lib/libstore.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -ldl -lm -lpthread
+
 # As /bin/true, but without what a shared C library costs.
 $(BENCH)/nothing: tests/bench/nothing.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -static -o $@ $<
 
 BENCH_TOOLS := $(BENCH_DRIVES) $(BENCH)/data $(BENCH)/nothing \
-               $(BENCH)/append $(BENCH)/spawn
+               $(BENCH)/append $(BENCH)/spawn $(BENCH)/fill $(BENCH)/trace
 
 bench-tools: all $(BENCH_TOOLS)
 
@@ -68,4 +74,11 @@ bench:
 bench-quick:
 	@$(BENCH_RUN) --quick $(BENCH_ARGS)
 
-.PHONY: bench-tools deps-bench bench bench-quick
+# AMPLIFICATION_ARGS: see tests/bench/amplification.py --help
+amplification:
+	@$(MAKE) --no-print-directory deps-bench || \
+	  echo "amplification: without RocksDB if it is not installed" >&2
+	@$(MAKE) --no-print-directory bench-tools
+	@BUILD=$(BUILD) python3 tests/bench/amplification.py $(AMPLIFICATION_ARGS)
+
+.PHONY: bench-tools deps-bench bench bench-quick amplification
