@@ -73,7 +73,7 @@ struct store {
 	struct throttle throttle;
 	struct queue *queue;
 	struct buf scratch; /* under WRITE: the batch being assembled */
-	uint64_t memory;    /* under WRITE: what the machine has; 0: not asked */
+	uint64_t memory; /* under WRITE: what the machine has; 0: not asked */
 	uint64_t batch_limit;
 	uint64_t load_memory;
 	atomic_uint_fast64_t load_piece; /* 0: not yet worked out */
