@@ -39,7 +39,7 @@ compact_all_due() {
   local i
   for ((i = 0; i < 300; i++)); do
     lsm-compact -d "$1" > /dev/null || { [ $? -eq 75 ] && sleep 0.1; } || return
-    lsm-compact -d "$1" --is-needed || return 0
+    lsm-compact -d "$1" --is-needed || { [ $? -eq 1 ] && return; } || return
   done
   return 1
 }
