@@ -3,13 +3,13 @@
 usage: nice.py DIR KEYS
 
 DIR holds a store with maintenance=cron and the keys of file KEYS, a line
-each.  Looks all of them up, in one process, while nobody else is at work, and
-again while one process overwrites records of the store and another, under
-nice -19, runs lsm-compact over and over.  The writer keeps a steady rate, but
-for when the compactor cannot follow: what many runs cost is another question.  Prints user and
-system time of the reader, in microseconds a get, and what the others did
-meanwhile.  So nice a compactor may not get a turn; then all keys are looked
-up again, some times.
+each.  Looks all of them up, in one process, while one process overwrites
+records of the store and another, under nice -19, runs lsm-compact over and
+over; and, before and after that, while nobody else is at work.  The writer
+keeps a steady rate, but for when the compactor cannot follow: what many runs
+cost is another question.  So nice a compactor may not get a turn; then all
+keys are looked up again, some times.  Prints user and system time of the
+reader, in microseconds a get, and what the others did meanwhile:
 
     alone=N beside=N ratio=N written=N compacted_bytes=N rounds=N
 """
@@ -129,6 +129,7 @@ def main():
                 not beside or compacted_bytes(directory) == before):
             beside.append(reader_cpu_us(directory, path, keys))
     beside = sum(beside) / len(beside)
+    alone = (alone + reader_cpu_us(directory, path, keys)) / 2
     print('alone=%.3f beside=%.3f ratio=%.3f written=%d compacted_bytes=%d '
           'rounds=%d' % (alone, beside, beside / alone, others.written,
                          compacted_bytes(directory) - before, others.rounds))
