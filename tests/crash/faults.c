@@ -62,7 +62,7 @@ static const struct meeting meetings[] = {
 	{ .name = "recover/put", .scene = "recover-by-put", PUTS },
 	{ .name = "compact/put", .scene = "compact", PUTS },
 	{ .name = "compact/flush", .scene = "compact", FLUSHES },
-	{ .name = "compact-pieces/put", .scene = "compact-pieces", PUTS },
+	{ .name = "pieces/put", .scene = "pieces-leveled", PUTS },
 };
 
 #define N_MEETINGS (sizeof(meetings) / sizeof(meetings[0]))
@@ -272,7 +272,7 @@ static const struct meeting *find_meeting(const char *name)
 int main(int argc, char **argv)
 {
 	const char *build = getenv("BUILD") ? getenv("BUILD") : "build";
-	char bin[200], verify[220];
+	char bin[200], plugins[200], verify[220];
 	unsigned long violations = 0;
 	const struct scene *all;
 	size_t n;
@@ -281,7 +281,8 @@ int main(int argc, char **argv)
 	if (getenv("LSM_BIN"))
 		snprintf(bin, sizeof(bin), "%.190s", getenv("LSM_BIN"));
 	snprintf(verify, sizeof(verify), "%s/lsm-verify", bin);
-	all = scene_all("", &n);
+	snprintf(plugins, sizeof(plugins), "%.180s/plugins", build);
+	all = scene_all(plugins, &n);
 	signal(SIGALRM, too_long);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1 && !strcmp(argv[1], "--list")) {
@@ -294,8 +295,16 @@ int main(int argc, char **argv)
 		const struct meeting *m =
 			argc > 1 ? find_meeting(argv[i + 1]) : &meetings[i];
 
+		const struct scene *scene = scene_find(all, n, m->scene);
+
+		if (!scene) {
+			printf("not ok - faults: %s: no scene %s\n", m->name,
+			       m->scene);
+			violations++;
+			continue;
+		}
 		violations +=
-			run_meeting(m, scene_find(all, n, m->scene), bin,
+			run_meeting(m, scene, bin,
 				    access(verify, X_OK) == 0 ? verify : NULL);
 	}
 	return violations ? 1 : 0;
