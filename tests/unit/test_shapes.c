@@ -183,12 +183,13 @@ static void work_beside(struct grove *g)
 	struct plan_job *under;
 
 	grove_plan(g, &p);
-	if (p.n == 0 || p.jobs[0].n_inputs > 64) {
+	under = p.n ? &p.jobs[grove_roll(g, (unsigned)p.n)] : NULL;
+	if (!under ||
+	    under->n_inputs > sizeof(g->t.claimed) / sizeof(*g->t.claimed)) {
 		plan_release(&p);
 		grove_round(g);
 		return;
 	}
-	under = &p.jobs[grove_roll(g, (unsigned)p.n)];
 	g->t.n_claimed = 0;
 	for (size_t i = 0; under->kind != LSM_FLUSH && i < under->n_inputs; i++)
 		g->t.claimed[g->t.n_claimed++] = under->inputs[i];
