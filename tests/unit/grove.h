@@ -465,12 +465,15 @@ static void grove_round(struct grove *g)
 	unsigned plans = 0;
 
 	for (;;) {
+		bool rests;
+
 		grove_plan(g, &p);
+		rests = p.n == 0;
 		for (size_t i = 0; i < p.n; i++)
 			grove_job(g, &p.jobs[i]);
-		if (p.n == 0)
-			return;
 		plan_release(&p);
+		if (rests)
+			return;
 		CHECK(++plans < 1000);
 	}
 }
