@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")
 export BUILD LSM_BIN="$BUILD/bin" PATH="$BUILD/bin:$PATH" FULL="${FULL:-}"
-LIMIT=900
+LIMIT=1150
 log=$BUILD/tests/log
 start=$SECONDS
 rm -rf "$log"
