@@ -91,7 +91,7 @@ within_promise() {
   within_promise streams stream
 }
 
-@test "groupsync: eight writers of 25 processes take under a quarter of 200 syncs" {
+@test "groupsync: eight writers of 25 processes sync at most 50 times, and take as little" {
   needs_strace
   LSM_DIR=${SHM:-$PWD}/processes
   within_promise processes process
