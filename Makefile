@@ -81,7 +81,7 @@ $(BUILD)/bin/%: $O/bin/%.o $(SHAREDOBJ) $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDSTATIC) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/plugins/lsm-strategy-%.so: plugins/%.c plugins/strategy.h
+$(BUILD)/plugins/lsm-strategy-%.so: plugins/%.c plugins/planner.h plugins/strategy.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $<
 	@chmod go-w $(@D) $@

@@ -17,7 +17,7 @@
  * become one, unread if their keys ascend with time: no byte is merged more
  * than once.  With neither option set nothing is ever dropped.
  */
-#include "plugins/strategy.h"
+#include "plugins/planner.h"
 
 enum {
 	MAX_BYTES,

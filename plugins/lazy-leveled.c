@@ -14,7 +14,7 @@
  * more comes when the one above the last is full and yet too small to be worth
  * rewriting the last for: the last level moves one down, unread.
  */
-#include "plugins/strategy.h"
+#include "plugins/planner.h"
 
 enum {
 	MIN_RUNS,

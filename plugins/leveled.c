@@ -6,27 +6,29 @@
  * (its wiki, "Leveled Compaction", the section on dynamic level sizes); the
  * deadline of tombstones after Lethe (SIGMOD 2020, section 4.1).
  *
- * The last level is the measure: level i should hold the last level's bytes
- * divided by ratio^(last - i), so that what lies above it is about a ninth of
- * the store at the default ratio, whatever the store's size.  Level 0 goes
- * into the first level that is large enough for it to be worth rewriting;
- * when even level 1 is much larger than what level 0 brings, the last level
- * is moved one down (nothing is read for that) and the levels above follow by
- * moves, which makes room for a small level on top.  So a small flush into a
- * large store never rewrites a large part of it.
+ * What comes from level 0 is merged into level 1 again and again, at the price
+ * of that level each time, until a merge of the next would have cost no more:
+ * then both go into that one, and so on down.  The larger what level 0 brings
+ * the sooner that is: behind a writer who is ahead of us level 0 soon goes to
+ * the last level at once, while a small flush never rewrites a large part of a
+ * large store.  When a level would be rewritten too often before it goes down,
+ * the last level is moved one down (nothing is read for that) and the levels
+ * above follow by moves, which makes room for a small level on top.
  *
- * Space: what may be lost above the last level should come to no more than the
- * levels' shares: tombstones, with the entries that they may hide in the last
- * level, and of the rest the part that merges discard (lsm_waste()).  In a
- * store of only some flushes these shares are smaller than what level 0 brings
- * at once; as far as nothing is lost, levels may be larger.
+ * The last level is the measure of the others.  None above it should hold more
+ * than its bytes divided by the ratio: where that is exceeded tables are pushed
+ * into the next level, those that take the fewest bytes with them.  What may be
+ * lost above the last level should come to little more than that for all of
+ * them together, a quarter of it left to level 0: tombstones, with the entries
+ * that they may hide below, and of the rest the part that merges discard
+ * (lsm_waste()).  As far as nothing is lost, levels may be larger.
  *
  * A level over its size gives many small jobs, each a few tables with what
  * they overlap below.  The key ranges of jobs that share a level are disjoint,
  * so each is right whether the others are carried out or not, now or at the
  * same time by somebody else.
  */
-#include "plugins/strategy.h"
+#include "plugins/planner.h"
 
 /* A store this small needs no further levels. */
 #define SMALL_LEVEL (UINT64_C(1) << 20)
@@ -41,6 +43,8 @@
 #define ONLY_TABLES 64 /* when there is no level below */
 #define SMALL_TABLE (UINT64_C(128) << 10)
 #define LARGE_TABLE (UINT64_C(8) << 20)
+/* As far as nothing is lost, so many times what level 0 is due at. */
+#define FREE_BATCHES 4
 /* What waits in level 0 goes together, up to so many times job_bytes. */
 #define LEVEL0_JOBS 4
 #define LEVELS 64
@@ -58,14 +62,15 @@ struct leveled {
 	struct lsm_planner p;
 	const struct lsm_view *v;
 	size_t last; /* the deepest level with tables, at least 1 */
-	uint64_t small_level, small_table, small_loss, first_bytes;
-	uint64_t all;		 /* bytes */
-	uint64_t base;		 /* of the last level, or of the oldest run */
-	uint64_t hidden;	 /* bytes a tombstone may hide */
-	double waste;		 /* part of what is above the last level */
-	uint64_t target[LEVELS]; /* what a level should weigh */
+	uint64_t small_level, small_table, first_bytes;
+	uint64_t limit;	 /* of a level above the last, before it is pushed */
+	uint64_t all;	 /* bytes */
+	uint64_t base;	 /* of the last level, or of the oldest run */
+	uint64_t hidden; /* bytes a tombstone may hide */
+	double waste;	 /* part of what is above the last level */
 	uint64_t weight[LEVELS]; /* bytes, and what tombstones hide */
 	uint64_t lost[LEVELS];	 /* what of it merges would discard */
+	uint64_t may_lose;	 /* of all above the last level */
 };
 
 static uint64_t weight_of(const struct leveled *l, const struct lsm_table *t)
@@ -79,7 +84,7 @@ static void weigh(struct leveled *l)
 	const struct lsm_view *v = l->v;
 	size_t above = v->n_tables;
 
-	l->base = l->target[l->last];
+	l->base = lsm_level_bytes(v, l->last);
 	l->hidden = lsm_hidden_bytes(v);
 	if (!l->base && v->n_runs) {
 		l->base = v->runs[v->n_runs - 1].bytes;
@@ -91,15 +96,28 @@ static void weigh(struct leveled *l)
 		uint64_t weight = weight_of(l, t);
 		double unseen = (double)t->bytes * (1 - l->waste);
 
-		l->all += t->bytes;
 		l->weight[t->level] += weight;
+		l->all += t->bytes;
 		l->lost[t->level] += i < above ? weight - (uint64_t)unseen : 0;
 	}
+}
+
+/* What is lost in levels [from, to]. */
+static uint64_t lost_in(const struct leveled *l, size_t from, size_t to)
+{
+	uint64_t lost = 0;
+
+	for (; from <= to; from++)
+		lost += l->lost[from];
+	return lost;
 }
 
 static void leveled_init(struct leveled *l, const struct lsm_view *v,
 			 lsm_emit *emit, void *ctx)
 {
+	double free;
+	uint64_t live, least;
+
 	*l = (struct leveled){ .v = v, .last = 1 };
 	lsm_planner_init(&l->p, v, emit, ctx);
 	if (v->n_levels > 2)
@@ -107,13 +125,16 @@ static void leveled_init(struct leveled *l, const struct lsm_view *v,
 	l->small_level = lsm_least(v->table_bytes, SMALL_LEVEL);
 	l->small_table = lsm_least(v->table_bytes, SMALL_TABLE);
 	l->waste = lsm_waste(v);
-	l->target[l->last] = lsm_level_bytes(v, l->last);
-	for (size_t i = l->last; i-- > 1;)
-		l->target[i] = l->target[i + 1] / v->level_ratio;
-	l->first_bytes = lsm_most(lsm_level_bytes(v, 1), l->target[1]);
 	weigh(l);
-	l->small_loss =
-		lsm_least(l->small_level, lsm_most(l->base / 16, SMALL_LOSS));
+	free = (1 - l->waste) *
+	       (double)(FREE_BATCHES * v->level0_runs * v->write_buffer);
+	l->limit = lsm_most(lsm_level_bytes(v, l->last) / v->level_ratio,
+			    lsm_most(l->small_level, (uint64_t)free));
+	l->first_bytes = lsm_most(lsm_level_bytes(v, 1),
+				  lsm_level_bytes(v, l->last) / v->level_ratio);
+	least = lsm_least(l->small_level, lsm_most(l->base / 16, SMALL_LOSS));
+	live = l->all - lsm_least(l->all, lost_in(l, 0, l->last - 1));
+	l->may_lose = lsm_most(live / 20 * 27 / v->level_ratio, least);
 }
 
 /* Where to cut tables of `level` when `more` bytes come to it. */
@@ -197,18 +218,6 @@ static void job_end(struct leveled *l, enum lsm_kind kind, size_t level,
 
 /* ---- level 0 ---- */
 
-/* Is more lost above the last level than the levels' shares? */
-static bool is_wasteful(const struct leveled *l)
-{
-	double shares = 1.25 / (double)(l->v->level_ratio - 1);
-	uint64_t lost = 0;
-
-	for (size_t i = 0; i < l->last; i++)
-		lost += l->lost[i];
-	return lost > l->small_loss &&
-	       (double)lost * (1 + shares) > (double)l->all * shares;
-}
-
 static bool level0_due(const struct leveled *l)
 {
 	const struct lsm_view *v = l->v;
@@ -219,7 +228,8 @@ static bool level0_due(const struct leveled *l)
 	for (size_t i = 0; i < v->n_tables && v->tables[i].level == 0; i++)
 		late |= is_late(l, &v->tables[i]);
 	return late || v->levels[0].n >= v->level0_runs ||
-	       v->levels[0].bytes >= v->level0_bytes || is_wasteful(l);
+	       v->levels[0].bytes >= v->level0_bytes ||
+	       lost_in(l, 0, l->last - 1) > l->may_lose;
 }
 
 /* Oldest runs first, as many as may go at once, at least one. */
@@ -327,26 +337,62 @@ static void level0_gather(struct leveled *l, size_t out)
 }
 
 /*
- * Level 0 into the first level that half deserves it, everything it overlaps
- * on the way included.  Levels up to `sound` have one run each.  Returns the
- * deepest level of its way.
+ * Where what is to come from level 0 goes, at most to `last`.  Batches of b
+ * bytes that are merged into a level, until it holds s, have rewritten it for
+ * about s^2 / 2b bytes; who goes down with all of it rewrites the level below.
+ * What is written comes to least where these are alike; half as often costs
+ * little more, and leaves less above.
+ */
+static size_t level0_way(const struct leveled *l, size_t last)
+{
+	double batch = (double)l->p.bytes, all = batch, below;
+	size_t out = 1;
+
+	for (; out < last; out++, batch = all) {
+		all += (double)lsm_level_bytes(l->v, out);
+		below = (double)lsm_level_bytes(l->v, out + 1);
+		/* What a level may not hold it would have to push at once. */
+		if (all * all < batch * below &&
+		    (out + 1 == l->last || batch <= (double)l->limit))
+			break;
+	}
+	return out;
+}
+
+/*
+ * How often would a level be rewritten before it goes down, if all did so
+ * alike?  Either until the next costs no more or until they are full.
+ */
+static bool needs_level(const struct leveled *l)
+{
+	double batch = (double)lsm_most(l->p.bytes, l->small_level);
+	double all = (double)lsm_level_bytes(l->v, l->last) / batch;
+	double often = lsm_root(2 * all, l->last);
+
+	if (l->last > 1) {
+		double full = lsm_root((double)l->limit / batch, l->last - 1);
+
+		often = often < full ? often : full;
+	}
+	return often > (double)l->v->level_ratio * 9 / 20;
+}
+
+/*
+ * Level 0 down, everything it overlaps on the way included.  Levels up to
+ * `sound` have one run each.  Returns the deepest level of its way.
  */
 static size_t plan_level0(struct leveled *l, size_t sound)
 {
 	struct lsm_run oldest = l->v->runs[l->v->levels[0].n - 1];
 	bool parts =
 		oldest.n > 1 && oldest.bytes / LEVEL0_JOBS >= l->v->job_bytes;
-	size_t out = 1;
+	size_t out;
 
 	add_oldest(l);
-	if (l->target[1] / l->v->level_ratio >
-		    lsm_most(l->p.bytes, l->small_level) / 4 &&
-	    l->last <= sound && move_last_down(l))
+	if (l->last <= sound && needs_level(l) && move_last_down(l))
 		return l->last + 1;
 	add_oldest(l);
-	while (out < lsm_least(l->last, sound) &&
-	       l->target[out] < l->p.bytes / 4)
-		out++;
+	out = level0_way(l, lsm_least(l->last, sound));
 	if (sound && parts)
 		level0_parts(l, oldest, out);
 	else if (!sound || l->p.busy || !level0_down(l, out))
@@ -356,64 +402,12 @@ static size_t plan_level0(struct leveled *l, size_t sound)
 
 /* ---- a level over its size ---- */
 
-static uint64_t excess(const struct leveled *l, size_t level)
-{
-	uint64_t limit = lsm_most(l->target[level], l->small_level);
-	uint64_t may_lose = lsm_most(l->target[level], l->small_loss);
-	uint64_t weight = l->weight[level], lost = l->lost[level];
-
-	/* Level 0 brings so much at once; room for it twice, if it is free. */
-	if (level + 1 == l->last)
-		limit = lsm_most(limit,
-				 2 * l->v->level0_runs * l->v->write_buffer);
-	return level < l->last ? lsm_most(weight - lsm_least(weight, limit),
-					  lost - lsm_least(lost, may_lose))
-			       : 0;
-}
-
-/* What a table overlaps in the level below: [begin, end) of its run. */
-struct below {
-	size_t begin, end;
-	uint64_t bytes;
-};
-
-/* False: the table or what it overlaps is in another job. */
-static bool find_below(const struct leveled *l, const struct lsm_table *t,
-		       struct below *b)
-{
-	struct lsm_run run = lsm_run_of(l->v, t->level + 1, 0);
-	const struct lsm_table *o = l->v->tables + run.first;
-	struct lsm_key low = t->smallest, high = t->largest;
-
-	lsm_within(l->v, run, low, high, &b->begin, &b->end);
-	b->bytes = 0;
-	if (t->claimed)
-		return false;
-	for (size_t i = b->begin; i < b->end; i++) {
-		b->bytes += o[i].bytes;
-		if (o[i].claimed)
-			return false;
-	}
-	if (b->begin < b->end) {
-		if (lsm_key_cmp(o[b->begin].smallest, low) < 0)
-			low = o[b->begin].smallest;
-		if (lsm_key_cmp(o[b->end - 1].largest, high) > 0)
-			high = o[b->end - 1].largest;
-	} else if (b->begin > 0 && b->end < run.n && o[b->begin - 1].claimed &&
-		   o[b->end].claimed) {
-		/* Between two inputs of one job its output may come to lie. */
-		return false;
-	}
-	return !lsm_is_taken(&l->p, t->level, t->smallest, t->largest) &&
-	       !lsm_is_taken(&l->p, t->level + 1, low, high);
-}
-
 /* What overlaps nothing below changes its level unread; returns its weight. */
 static uint64_t plan_moves(struct leveled *l, size_t level, uint64_t over)
 {
 	struct lsm_run from = lsm_run_of(l->v, level, 0);
 	uint64_t gone = 0;
-	struct below b;
+	struct lsm_below b;
 
 	lsm_begin(&l->p);
 	for (size_t i = 0; i < from.n && gone < over; i++) {
@@ -421,7 +415,7 @@ static uint64_t plan_moves(struct leveled *l, size_t level, uint64_t over)
 
 		/* In the last level a merge rids us of its tombstones. */
 		if ((t->tombstones && level + 1 == l->last) ||
-		    !find_below(l, t, &b) || b.end > b.begin)
+		    !lsm_find_below(&l->p, t, &b) || b.end > b.begin)
 			continue;
 		lsm_add(&l->p, from.first + i, 1);
 		gone += weight_of(l, t);
@@ -438,12 +432,12 @@ static size_t best_table(const struct leveled *l, struct lsm_run from,
 {
 	size_t found = from.n;
 	double ratio, lowest = 0;
-	struct below b;
+	struct lsm_below b;
 
 	for (size_t i = 0; i < from.n; i++) {
 		const struct lsm_table *t = &l->v->tables[from.first + i];
 
-		if ((late && !is_late(l, t)) || !find_below(l, t, &b))
+		if ((late && !is_late(l, t)) || !lsm_find_below(&l->p, t, &b))
 			continue;
 		ratio = (double)b.bytes / (double)(weight_of(l, t) + 1);
 		if (found < from.n && (late || ratio >= lowest))
@@ -465,12 +459,12 @@ static uint64_t plan_push(struct leveled *l, size_t level, uint64_t over,
 	struct lsm_run to = lsm_run_of(l->v, level + 1, 0);
 	size_t first = best_table(l, from, late), begin = 0, end = 0;
 	uint64_t gone = 0;
-	struct below b;
+	struct lsm_below b;
 
 	lsm_begin(&l->p);
 	for (size_t i = first; i < from.n && (late || gone < over); i++) {
 		const struct lsm_table *t = &l->v->tables[from.first + i];
-		bool may = find_below(l, t, &b);
+		bool may = lsm_find_below(&l->p, t, &b);
 		uint64_t more = t->bytes;
 
 		/* What lies between two goes along: a job has no gaps. */
@@ -495,6 +489,19 @@ static uint64_t plan_push(struct leveled *l, size_t level, uint64_t over,
 		late ? "tombstones near their deadline"
 		     : "level over its size");
 	return gone;
+}
+
+/* What is to leave a level: what it weighs too much, or is lost too much. */
+static uint64_t excess(const struct leveled *l, size_t level)
+{
+	uint64_t weight = l->weight[level], heavy, lost;
+
+	if (level >= l->last)
+		return 0;
+	heavy = weight - lsm_least(weight, l->limit);
+	lost = lost_in(l, 1, level);
+	lost -= lsm_least(lost, l->may_lose / 4 * 3);
+	return lsm_least(weight, lsm_most(heavy, lost));
 }
 
 static void plan_level(struct leveled *l, size_t level)
@@ -527,29 +534,6 @@ static void plan_last(struct leveled *l)
 	}
 }
 
-/*
- * Another strategy left several runs in a level: first make them one.
- * Returns the last level above those.
- */
-static size_t plan_unite(struct leveled *l)
-{
-	size_t sound = LEVELS;
-
-	for (size_t i = 1; i < l->v->n_levels; i++) {
-		const struct lsm_level *level = &l->v->levels[i];
-
-		if (level->n < 2)
-			continue;
-		sound = lsm_least(sound, i - 1);
-		if (level->claimed || !l->p.more)
-			continue;
-		lsm_begin(&l->p);
-		lsm_add_runs(&l->p, level->first, level->n);
-		job_end(l, LSM_MERGE, i, "several runs in a level");
-	}
-	return sound;
-}
-
 static void leveled_plan(const struct lsm_view *v,
 			 const struct lsm_budget *budget, lsm_emit *emit,
 			 void *ctx)
@@ -560,7 +544,7 @@ static void leveled_plan(const struct lsm_view *v,
 	(void)budget; /* emit keeps it */
 	leveled_init(&l, v, emit, ctx);
 	lsm_flush_late(&l.p, v->options[TOMBSTONE_DEADLINE]);
-	sound = plan_unite(&l);
+	sound = lsm_least(lsm_unite(&l.p), LEVELS);
 	/* What is level 0's way stays free for it. */
 	if (l.p.more && level0_due(&l))
 		level = plan_level0(&l, sound) + 1;

@@ -14,7 +14,7 @@
  * everything is merged.  When there are more than max_runs in all, the newest
  * of them, which are the smallest, become one.
  */
-#include "plugins/strategy.h"
+#include "plugins/planner.h"
 
 enum {
 	MIN_RUNS,

@@ -26,7 +26,7 @@
  *
  * tombstone_deadline after Lethe (SIGMOD 2020, section 4.1).
  */
-#include "plugins/strategy.h"
+#include "plugins/planner.h"
 
 enum {
 	SCALING,

@@ -25,7 +25,7 @@ arrows() {
 		echo 'lib/store.h|lib/inspect.h|bin/.*|formats/(records|bytes|error).h' ;;
 	bin/*) echo 'lib/store.h|bin/.*|formats/(records|bytes|error).h' ;;
 	lib/*) echo 'lib/.*|formats/.*|plugins/strategy.h' ;;
-	plugins/*) echo 'plugins/strategy.h' ;;
+	plugins/*) echo 'plugins/(strategy|planner).h' ;;
 	formats/*) echo 'formats/.*' ;;
 	tests/*) echo '.*' ;;
 	esac

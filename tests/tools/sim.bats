@@ -223,3 +223,13 @@ SMALL="write_buffer=64K table_bytes=64K table_bytes_max=256K job_bytes=256K leve
     one_message_of lsm-sim
   done
 }
+
+@test "sim: a writer who is ahead of compaction costs leveled no more than one who waits" {
+  local ahead slow
+  ahead=$(lsm-sim --workload uniform --records 1000000000 --key-bytes 16 \
+    --value-bytes 100 --ingest 50M --disk 200M --json | jq .amplification.write)
+  slow=$(lsm-sim --workload uniform --records 1000000000 --key-bytes 16 \
+    --value-bytes 100 --ingest 10M --disk 200M --json | jq .amplification.write)
+  echo "written: $ahead times ahead, $slow times at 10 MB a second"
+  jq -en "$ahead <= $slow and $slow < 12"
+}
