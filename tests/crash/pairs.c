@@ -364,7 +364,8 @@ static bool stop_twice(struct trials *t, unsigned long k, unsigned long l)
 	prepare(t);
 	trace_until(&t->a.t, k);
 	launch(t, &t->b);
-	more = trace_until(&t->b.t, l) != TRACE_END;
+	/* Who waits for the first gets no further, however far it may go. */
+	more = trace_until(&t->b.t, l) == TRACE_EXIT;
 	finish(t);
 	judge(t);
 	return more;
