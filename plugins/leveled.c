@@ -16,12 +16,13 @@
  * above follow by moves, which makes room for a small level on top.
  *
  * The last level is the measure of the others.  None above it should hold more
- * than its bytes divided by the ratio: where that is exceeded tables are pushed
- * into the next level, those that take the fewest bytes with them.  What may be
- * lost above the last level should come to little more than that for all of
- * them together, a quarter of it left to level 0: tombstones, with the entries
- * that they may hide below, and of the rest the part that merges discard
- * (lsm_waste()).  As far as nothing is lost, levels may be larger.
+ * than its bytes divided by the ratio, and a quarter more: where that is
+ * exceeded tables are pushed into the next level, those that take the fewest
+ * bytes with them.  What may be lost above the last level should come to little
+ * more for all of them together, a quarter of it left to level 0: tombstones,
+ * with the entries that they may hide below, and of the rest the part that
+ * merges discard (lsm_waste()).  As far as nothing is lost, levels may be
+ * larger.
  *
  * A level over its size gives many small jobs, each a few tables with what
  * they overlap below.  The key ranges of jobs that share a level are disjoint,
@@ -128,13 +129,14 @@ static void leveled_init(struct leveled *l, const struct lsm_view *v,
 	weigh(l);
 	free = (1 - l->waste) *
 	       (double)(FREE_BATCHES * v->level0_runs * v->write_buffer);
-	l->limit = lsm_most(lsm_level_bytes(v, l->last) / v->level_ratio,
-			    lsm_most(l->small_level, (uint64_t)free));
+	l->limit =
+		lsm_most(lsm_level_bytes(v, l->last) / 4 * 5 / v->level_ratio,
+			 lsm_most(l->small_level, (uint64_t)free));
 	l->first_bytes = lsm_most(lsm_level_bytes(v, 1),
 				  lsm_level_bytes(v, l->last) / v->level_ratio);
 	least = lsm_least(l->small_level, lsm_most(l->base / 16, SMALL_LOSS));
 	live = l->all - lsm_least(l->all, lost_in(l, 0, l->last - 1));
-	l->may_lose = lsm_most(live / 20 * 27 / v->level_ratio, least);
+	l->may_lose = lsm_most(live / 5 * 7 / v->level_ratio, least);
 }
 
 /* Where to cut tables of `level` when `more` bytes come to it. */
@@ -274,7 +276,7 @@ static bool move_last_down(struct leveled *l)
 
 	lsm_begin(&l->p);
 	lsm_add(&l->p, run.first, run.n);
-	if (l->p.busy || l->last + 1 >= l->v->max_levels)
+	if (l->p.n == 0 || l->p.busy || l->last + 1 >= l->v->max_levels)
 		return false;
 	job_end(l, LSM_MOVE, l->last + 1, "room for a smaller level above");
 	return true;
@@ -374,7 +376,7 @@ static bool needs_level(const struct leveled *l)
 
 		often = often < full ? often : full;
 	}
-	return often > (double)l->v->level_ratio * 9 / 20;
+	return often > (double)lsm_most(l->v->level_ratio * 9, 40) / 20;
 }
 
 /*

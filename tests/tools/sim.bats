@@ -109,7 +109,8 @@ SMALL="write_buffer=64K table_bytes=64K table_bytes_max=256K job_bytes=256K leve
 
 @test "sim: an ingest that compaction cannot follow is slowed down, then stopped" {
   lsm-sim --json --records 3000000 --ingest 1M $SMALL > slow
-  jq -e '.stalls | .slowed_seconds + .stalled_seconds == 0' slow
+  # now and then a job is a large one
+  jq -e '.stalls | .slowed_seconds < .seconds / 100 and .stalled_seconds == 0' slow
   lsm-sim --json --records 3000000 --ingest 150M $SMALL > fast
   jq -e '.stalls.slowed_seconds > 0 and .stalls.stalled_seconds > 0 and
     .stalls.longest_seconds <= 10 and .stalls.flushes_at_hard > 0' fast
