@@ -13,15 +13,16 @@ teardown() {
   [ -z "${SHM:-}" ] || rm -rf "$SHM"
 }
 
-# Some 4 MB in levels that are twice the one above, which are all too large
-# when they should be twenty times that.
+# Some 4 MB in two levels, the upper half as large as the lower, when it should
+# be a twentieth of it.
 prepare() {
-  local i
+  local n
   lsm-init -d base --strategy leveled maintenance=cron level_ratio=2 \
     compression=none compression_last=none table_bytes=64K \
-    table_bytes_max=64K level0_bytes=64K job_bytes=256K
-  for ((i = 1; i <= 10; i++)); do
-    seq 4000 | awk -v i=$i 'BEGIN { srand(i) }
+    table_bytes_max=64K level0_bytes=64K level0_runs=2 job_bytes=256K \
+    write_buffer=16K
+  for n in 26000 13000; do
+    seq $n | awk -v i=$n 'BEGIN { srand(i) }
       { printf "%08d\t%0100d\n", rand() * 1e8, $1 }' | lsm-put -d base
     lsm-flush -d base
     lsm-compact -d base

@@ -160,15 +160,15 @@ zone_with_second() {
   run -64 lsm-compact --from b --to a
 }
 
-# Many small jobs: levels that are twice the one above, and ought to be twenty
-# times that.
+# Many small jobs: a level that is half as large as the one below, and ought to
+# be a twentieth of it.
 many_jobs() {
-  local i
+  local n
   lsm-init maintenance=cron level_ratio=2 compression=none \
     compression_last=none table_bytes=64K table_bytes_max=64K \
-    level0_bytes=64K job_bytes=256K
-  for i in 1 2 3 4 5 6 7 8; do
-    seq 3000 | awk -v i=$i 'BEGIN { srand(i) }
+    level0_bytes=64K level0_runs=2 job_bytes=256K write_buffer=16K
+  for n in 24000 12000; do
+    seq $n | awk -v i=$n 'BEGIN { srand(i) }
       { printf "%08d\t%0100d\n", rand() * 1e8, $1 }' | lsm-put
     lsm-flush
     lsm-compact
