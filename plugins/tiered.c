@@ -9,10 +9,11 @@
  * Compaction", sections on space amplification and on sorted runs).
  *
  * When a level holds min_runs runs, its oldest ones become one run of the
- * next level.  When all runs but the oldest hold more than max_space_percent
- * of what the oldest holds, most of it may be overwritten or deleted: then
- * everything is merged.  When there are more than max_runs in all, the newest
- * of them, which are the smallest, become one.
+ * next level; one that this would fill goes along, and so on.  When all runs
+ * but the oldest hold more than max_space_percent of what the oldest holds,
+ * most of it may be overwritten or deleted: then everything is merged.  When
+ * there are more than max_runs in all, the newest of them, which are the
+ * smallest, become one.
  */
 #include "plugins/planner.h"
 
@@ -111,14 +112,16 @@ static void merge_runs(struct lsm_planner *p, size_t first, size_t n,
 
 /*
  * The oldest runs of a level: as many as make it due, and more as long as a
- * job may read them.  Only the oldest may sink without passing another.
+ * job may read them.  Only the oldest may sink without passing another.  Where
+ * one run more would make the next level due, all of that goes along: so what
+ * would at once be read again is not written there.
  */
 static void plan_level(struct lsm_planner *p, size_t level)
 {
 	const struct lsm_view *v = p->v;
 	const struct lsm_level *l = &v->levels[level];
 	size_t least = lsm_least(l->n, limit(v, level)), n = 0;
-	size_t to = level + 1 < v->max_levels ? level + 1 : level;
+	size_t to = level, below = 0;
 	uint64_t bytes = 0;
 
 	while (n < l->n) {
@@ -129,7 +132,11 @@ static void plan_level(struct lsm_planner *p, size_t level)
 			break;
 		n++;
 	}
-	merge_runs(p, l->first + l->n - n, n, to, "level is full");
+	for (; to + 1 < v->max_levels; below += v->levels[to].n)
+		if (++to >= v->n_levels || v->levels[to].claimed ||
+		    v->levels[to].n + 1 < limit(v, to))
+			break;
+	merge_runs(p, l->first + l->n - n, n + below, to, "level is full");
 }
 
 static void tiered_plan(const struct lsm_view *v,
