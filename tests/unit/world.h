@@ -75,7 +75,8 @@ static struct slice any_key(struct world *w)
 				    "%04zu",
 				    below(w, 100));
 	} else {
-		n = 2000 + below(w, 900);
+		/* Few: all of them would be what a store consists of. */
+		n = 2000 + 300 * below(w, 4);
 		memset(k, 'L', n);
 		k[n - 1] = (uint8_t)below(w, 4);
 	}
