@@ -1,6 +1,7 @@
 /*
- * test_threads.c - threads that share a handle: writers, readers, iterators,
- * a flusher and the queue at once.  Also run under ThreadSanitizer.
+ * test_threads.c - threads that share a handle: writers, readers of one key
+ * and of many, iterators, loads, a flusher and the queue at once.  Also run
+ * under ThreadSanitizer.
  */
 #include "lib/store.h"
 #include "tests/unit/scratch.h"
@@ -12,6 +13,8 @@
 #define WRITERS 4
 #define KEYS 400
 #define ROUNDS 5
+#define LOADS 3
+#define LOADED 3000
 
 static struct store *db;
 static atomic_int failures;
@@ -104,6 +107,74 @@ static void *scanner(void *arg)
 	return NULL;
 }
 
+/* What get_many() tells, from two threads at once. */
+struct asked {
+	int w[64], i[64], before[64];
+};
+
+static int hear(void *ctx, const struct store_found *f)
+{
+	const struct asked *a = ctx;
+
+	if (!f->found)
+		return a->before[f->index] ? STORE_EBUG : 0;
+	return f->value.len && f->value.data[0] - '0' >= a->before[f->index]
+		       ? 0
+		       : STORE_EBUG;
+}
+
+static void *asker(void *arg)
+{
+	struct store_error e = STORE_ERROR_INIT;
+	unsigned seed = (unsigned)(intptr_t)arg;
+	static char text[64][32];
+	struct slice keys[64];
+	struct asked a;
+
+	while (!stop) {
+		for (int n = 0; n < 64; n++) {
+			int w = rand_r(&seed) % WRITERS;
+			int i = rand_r(&seed) % KEYS;
+
+			a.before[n] = acked[w][i];
+			keys[n] = slice_make(
+				text[n],
+				key_of(text[n], sizeof(text[n]), w, i));
+		}
+		EXPECT(store_get_many(db, keys, 64, 2, hear, &a, &e) == 0, e);
+	}
+	return NULL;
+}
+
+/* Loads, each of several batches, that become visible beside the others. */
+static void *loader(void *arg)
+{
+	struct store_error e = STORE_ERROR_INIT;
+	struct store_batch b = STORE_BATCH_INIT;
+	struct store_load *l;
+	char k[32];
+
+	(void)arg;
+	for (int round = 0; round < LOADS; round++) {
+		EXPECT(store_load_open(db, round % 2, &l, &e) == 0, e);
+		for (int i = 0; i < LOADED; i++) {
+			size_t n = (size_t)snprintf(k, sizeof(k), "load%06d",
+						    i * 7919 % LOADED);
+
+			EXPECT(store_batch_put(&b, slice_make(k, n),
+					       slice_str("loaded"), &e) == 0,
+			       e);
+			if (i % (LOADED / 3) == 0)
+				EXPECT(store_load_add(l, &b, &e) == 0, e);
+		}
+		EXPECT(store_load_add(l, &b, &e) == 0, e);
+		EXPECT(store_load_commit(l, &e) == 0, e);
+		store_load_free(l);
+	}
+	store_batch_free(&b);
+	return NULL;
+}
+
 static void *maintainer(void *arg)
 {
 	struct store_error e = STORE_ERROR_INIT;
@@ -144,7 +215,8 @@ TEST(threads_that_share_a_handle_lose_nothing_and_read_what_was_acknowledged)
 				  .settings = s,
 				  .n_settings = 1 };
 	struct store_error err = STORE_ERROR_INIT;
-	pthread_t t[WRITERS + 5];
+	enum { ENDING = WRITERS + 2, ALL = ENDING + 5 };
+	pthread_t t[ALL];
 	struct buf v = BUF_INIT;
 	char k[32];
 
@@ -152,14 +224,16 @@ TEST(threads_that_share_a_handle_lose_nothing_and_read_what_was_acknowledged)
 	for (int w = 0; w < WRITERS; w++)
 		pthread_create(&t[w], NULL, writer, (void *)(intptr_t)w);
 	pthread_create(&t[WRITERS], NULL, submitter, NULL);
-	pthread_create(&t[WRITERS + 1], NULL, reader, (void *)1);
-	pthread_create(&t[WRITERS + 2], NULL, reader, (void *)2);
-	pthread_create(&t[WRITERS + 3], NULL, scanner, NULL);
-	pthread_create(&t[WRITERS + 4], NULL, maintainer, NULL);
-	for (int i = 0; i <= WRITERS; i++)
+	pthread_create(&t[WRITERS + 1], NULL, loader, NULL);
+	pthread_create(&t[ENDING], NULL, reader, (void *)1);
+	pthread_create(&t[ENDING + 1], NULL, reader, (void *)2);
+	pthread_create(&t[ENDING + 2], NULL, asker, (void *)3);
+	pthread_create(&t[ENDING + 3], NULL, scanner, NULL);
+	pthread_create(&t[ENDING + 4], NULL, maintainer, NULL);
+	for (int i = 0; i < ENDING; i++)
 		pthread_join(t[i], NULL);
 	stop = true;
-	for (int i = WRITERS + 1; i < WRITERS + 5; i++)
+	for (int i = ENDING; i < ALL; i++)
 		pthread_join(t[i], NULL);
 	CHECK(failures == 0);
 	for (int w = 0; w < WRITERS; w++)
@@ -170,6 +244,11 @@ TEST(threads_that_share_a_handle_lose_nothing_and_read_what_was_acknowledged)
 				      &v, &err) == 1);
 			CHECK(v.data[0] - '0' == ROUNDS);
 		}
+	for (int i = 0; i < LOADED; i++) {
+		size_t n = (size_t)snprintf(k, sizeof(k), "load%06d", i);
+
+		CHECK(store_get(db, slice_make(k, n), &v, &err) == 1);
+	}
 	buf_free(&v);
 	store_close(db);
 }
