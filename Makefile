@@ -97,9 +97,11 @@ $(BUILD)/tests/plugins/lsm-strategy-%.so: tests/plugins/%.c tests/plugins/bad.h 
 $(BUILD)/tests/plugins/lsm-strategy-staying.so $(BUILD)/tests/plugins/lsm-strategy-lasting.so: \
   LDSTAY = -Wl,-z,nodelete
 
+# What tools say is in none of the libraries.
+$(BUILD)/tests/unit/test_message: $O/bin/message.o
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/lib/libstore.a $(LDLIBS) -ldl
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/lib/libstore.a $(LDLIBS) -ldl
 
 units: $(UNITS) $(PLUGINS) $(BADPLUGINS)
 

@@ -70,6 +70,39 @@ full_disk() {
   umount m
 }
 
+# What is loaded fills the disk: a prefix stays, or with --atomic nothing.
+full_load() {
+  seq 400000 | awk '{ printf "%08d\t%064d%d\n", $1, $1 * 7919 % 1000003, $1 }' > load
+  run -73 --separate-stderr lsm-put -d m/d < load
+  one_message_of lsm-put
+  [[ $stderr == *"No space left"* ]]
+  lsm-verify -q -d m/d
+  lsm-scan -d m/d > kept
+  [ "$(wc -l < kept)" -gt 10000 ]
+  [ "$(wc -l < kept)" -lt 400000 ]
+  head -n "$(wc -l < kept)" load | cmp - kept
+  ! ls m/d | grep tmp
+  # and no table that nobody names fills it further
+  lsm-flush -d m/d
+  [ "$(lsm-dump -d m/d | jq '[.levels[][][]] | length')" -eq "$(ls m/d | grep -c 'sst$')" ]
+  rm m/ballast
+  run -73 lsm-put -d m/d --atomic < load
+  lsm-scan -d m/d | cmp - kept
+  lsm-put -d m/d after fault
+  [ "$(lsm-get -d m/d after)" = fault ]
+}
+
+@test "faults: a load that fills the disk is status 73 and keeps a prefix, or with --atomic nothing" {
+  needs_root
+  mkdir m
+  mount -t tmpfs -o size=14m tmpfs m
+  head -c 2000000 /dev/zero > m/ballast
+  lsm-init -d m/d write_buffer=64K load_memory=4M maintenance=cron compression=none \
+    compression_last=none level0_hard=1000
+  full_load || { umount m; false; }
+  umount m
+}
+
 @test "faults: a failed fdatasync is status 74 and never acknowledged; then it heals" {
   needs_strace
   lsm-put before 1
