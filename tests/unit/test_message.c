@@ -11,18 +11,12 @@ TEST(every_error_of_the_library_has_the_exit_status_that_is_documented)
 		enum store_err code;
 		int status;
 	} told[] = {
-		{ STORE_OK, 0 },
-		{ STORE_EINVAL, 64 },
-		{ STORE_ECORRUPT, 65 },
-		{ STORE_ENOSTORE, 66 },
-		{ STORE_EGONE, 66 },
-		{ STORE_EBUG, 70 },
-		{ STORE_ESYSTEM, 71 },
-		{ STORE_ENOSPACE, 73 },
-		{ STORE_EIO, 74 },
-		{ STORE_EBUSY, 75 },
-		{ STORE_EFULL, 75 },
-		{ STORE_EACCESS, 77 },
+		{ STORE_OK, 0 },	{ STORE_EINVAL, 64 },
+		{ STORE_ECORRUPT, 65 }, { STORE_ENOSTORE, 66 },
+		{ STORE_EGONE, 66 },	{ STORE_EBUG, 70 },
+		{ STORE_ESYSTEM, 71 },	{ STORE_ENOSPACE, 73 },
+		{ STORE_EIO, 74 },	{ STORE_EBUSY, 75 },
+		{ STORE_EFULL, 75 },	{ STORE_EACCESS, 77 },
 		{ STORE_ECONFIG, 78 },
 	};
 
