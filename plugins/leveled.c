@@ -1,6 +1,6 @@
 /*
- * leveled - one sorted run a level, each level a ratio larger than the one
- * above: few places to look a key up in and little space, for more writing.
+ * leveled - one sorted run a level, those above the last a small part of it:
+ * few places to look a key up in and little space, for more writing.
  *
  * After LevelDB (doc/impl.md, "Compactions") and RocksDB's leveled compaction
  * (its wiki, "Leveled Compaction", the section on dynamic level sizes); the
