@@ -10,10 +10,12 @@
  * of that level each time, until a merge of the next would have cost no more:
  * then both go into that one, and so on down.  The larger what level 0 brings
  * the sooner that is: behind a writer who is ahead of us level 0 soon goes to
- * the last level at once, while a small flush never rewrites a large part of a
- * large store.  When a level would be rewritten too often before it goes down,
- * the last level is moved one down (nothing is read for that) and the levels
- * above follow by moves, which makes room for a small level on top.
+ * the last level at once.  But level 0 does not rewrite all of a last level
+ * that is much larger than itself, however seldom, as long as there is time to
+ * push the level above down in parts.  When a level would be rewritten too
+ * often before it goes down, the last level is moved one down (nothing is read
+ * for that) and the levels above follow by moves, which makes room for a small
+ * level on top.
  *
  * The last level is the measure of the others.  None above it should hold more
  * than its bytes divided by the ratio, and a quarter more: where that is
@@ -22,7 +24,7 @@
  * more for all of them together, a quarter of it left to level 0: tombstones,
  * with the entries that they may hide below, and of the rest the part that
  * merges discard (lsm_waste()).  As far as nothing is lost, levels may be
- * larger.
+ * larger, up to half of the last.
  *
  * A level over its size gives many small jobs, each a few tables with what
  * they overlap below.  The key ranges of jobs that share a level are disjoint,
@@ -44,6 +46,8 @@
 #define ONLY_TABLES 64 /* when there is no level below */
 #define SMALL_TABLE (UINT64_C(128) << 10)
 #define LARGE_TABLE (UINT64_C(8) << 20)
+/* Level 0 merges the whole last level when that comes to no more than this. */
+#define WHOLE_MERGE 18 /* times what it brings */
 /* As far as nothing is lost, so many times what level 0 is due at. */
 #define FREE_BATCHES 4
 /* What waits in level 0 goes together, up to so many times job_bytes. */
@@ -116,8 +120,7 @@ static uint64_t lost_in(const struct leveled *l, size_t from, size_t to)
 static void leveled_init(struct leveled *l, const struct lsm_view *v,
 			 lsm_emit *emit, void *ctx)
 {
-	double free;
-	uint64_t live, least;
+	uint64_t base, free, live, least;
 
 	*l = (struct leveled){ .v = v, .last = 1 };
 	lsm_planner_init(&l->p, v, emit, ctx);
@@ -127,13 +130,14 @@ static void leveled_init(struct leveled *l, const struct lsm_view *v,
 	l->small_table = lsm_least(v->table_bytes, SMALL_TABLE);
 	l->waste = lsm_waste(v);
 	weigh(l);
-	free = (1 - l->waste) *
-	       (double)(FREE_BATCHES * v->level0_runs * v->write_buffer);
-	l->limit =
-		lsm_most(lsm_level_bytes(v, l->last) / 4 * 5 / v->level_ratio,
-			 lsm_most(l->small_level, (uint64_t)free));
-	l->first_bytes = lsm_most(lsm_level_bytes(v, 1),
-				  lsm_level_bytes(v, l->last) / v->level_ratio);
+	base = lsm_level_bytes(v, l->last);
+	free = (uint64_t)((1 - l->waste) *
+			  (double)(FREE_BATCHES * v->level0_runs *
+				   v->write_buffer));
+	l->limit = lsm_most(base / 4 * 5 / v->level_ratio,
+			    lsm_least(base / 2, free));
+	l->limit = lsm_most(l->limit, l->small_level);
+	l->first_bytes = lsm_most(lsm_level_bytes(v, 1), base / v->level_ratio);
 	least = lsm_least(l->small_level, lsm_most(l->base / 16, SMALL_LOSS));
 	live = l->all - lsm_least(l->all, lost_in(l, 0, l->last - 1));
 	l->may_lose = lsm_most(live / 5 * 7 / v->level_ratio, least);
@@ -353,6 +357,10 @@ static size_t level0_way(const struct leveled *l, size_t last)
 	for (; out < last; out++, batch = all) {
 		all += (double)lsm_level_bytes(l->v, out);
 		below = (double)lsm_level_bytes(l->v, out + 1);
+		if (out + 1 == l->last &&
+		    lsm_level_bytes(l->v, out) <= l->limit &&
+		    all + below > WHOLE_MERGE * (double)l->p.bytes)
+			break;
 		/* What a level may not hold it would have to push at once. */
 		if (all * all < batch * below &&
 		    (out + 1 == l->last || batch <= (double)l->limit))

@@ -89,7 +89,7 @@ at_most() {
 # Twenty flushes of a hundredth of the store, all over its keys: each fills
 # level 0 and makes a round due.
 @test "floors: a round after one flush writes under a fifth of a leveled store" {
-  local before wrote size i
+  local before wrote size i all=0
   lsm-init maintenance=cron level0_runs=1
   lsm-put < "$BATS_FILE_TMPDIR/kv.tsv"
   lsm-flush
@@ -108,10 +108,11 @@ at_most() {
     wrote=$(($(written) - before))
     size=$(cat data/*.sst | wc -c)
     echo "round $i wrote $wrote of $size"
-    # The first has nothing to merge with: its table moves down.
-    [ "$wrote" -gt 0 ] || [ "$i" -eq 1 ]
+    all=$((all + wrote))
     [ $((wrote * 5)) -lt "$size" ]
   done
+  # Some find nothing to merge with, and move down; all in all they were merged.
+  [ "$all" -gt $((size / 5)) ]
 }
 
 @test "floors: loading takes at most half of ldb load's time" {
