@@ -182,6 +182,10 @@ static int collected(struct record_output *out, int r, struct store_error *err)
 {
 	if (r < 0 || out->buf.len < OUTPUT_BYTES)
 		return r;
+	/* Whoever reads it goes on meanwhile.  Not a pipe: no matter. */
+	if (!out->streams)
+		fcntl(1, F_SETPIPE_SZ, PIPE_BYTES);
+	out->streams = true;
 	return output_flush(out, err);
 }
 

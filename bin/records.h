@@ -56,10 +56,11 @@ struct record_output {
 	enum record_format format;
 	struct buf buf;
 	struct store_error *err; /* where output_piece() tells of a failure */
+	bool streams;		 /* more than one piece was written */
 };
 
 #define OUTPUT_INIT(format_, err_)                                             \
-	((struct record_output){ (format_), BUF_INIT, (err_) })
+	((struct record_output){ (format_), BUF_INIT, (err_), false })
 
 void output_release(struct record_output *out);
 

@@ -49,7 +49,7 @@
 /* Level 0 merges the whole last level when that comes to no more than this. */
 #define WHOLE_MERGE 18 /* times what it brings */
 /* As far as nothing is lost, so many times what level 0 is due at. */
-#define FREE_BATCHES 4
+#define FREE_BATCHES 8
 /* What waits in level 0 goes together, up to so many times job_bytes. */
 #define LEVEL0_JOBS 4
 #define LEVELS 64
@@ -378,13 +378,16 @@ static bool needs_level(const struct leveled *l)
 	double batch = (double)lsm_most(l->p.bytes, l->small_level);
 	double all = (double)lsm_level_bytes(l->v, l->last) / batch;
 	double often = lsm_root(2 * all, l->last);
+	uint64_t most;
 
 	if (l->last > 1) {
 		double full = lsm_root((double)l->limit / batch, l->last - 1);
 
 		often = often < full ? often : full;
 	}
-	return often > (double)lsm_most(l->v->level_ratio * 9, 40) / 20;
+	/* A first level above is one run more to look in: for more only. */
+	most = l->v->level_ratio * (l->last > 1 ? 7 : 9);
+	return often > (double)lsm_most(most, 40) / 20;
 }
 
 /*

@@ -10,5 +10,5 @@ if [ -z "${FULL:-}" ]; then
 	exec "$power"
 fi
 for seed in 0 1 2 3; do
-	"$power" -s $seed -n 400 -r 20 -a 500 -m 60000
+	"$power" -s $seed -n 120 -r 20 -a 500 -m 60000
 done
