@@ -319,30 +319,6 @@ static void level0_parts(struct leveled *l, struct lsm_run run, size_t out)
 }
 
 /*
- * Its way down may be somebody's: meanwhile the newest runs become one, so
- * that there are fewer places to look in.
- */
-static void level0_gather(struct leveled *l, size_t out)
-{
-	bool claimed = false;
-	size_t n = 0;
-
-	for (size_t i = 0; i <= out && i < l->v->n_levels; i++)
-		claimed |= l->v->levels[i].claimed;
-	lsm_begin(&l->p);
-	for (; claimed && n < l->v->levels[0].n; n++) {
-		const struct lsm_run *run = &l->v->runs[n];
-
-		if (run->claimed || (n > 1 && run->bytes > l->p.bytes))
-			break;
-		lsm_add(&l->p, run->first, run->n);
-	}
-	if (n >= l->v->level0_runs && n > 1)
-		job_end(l, LSM_MERGE, 0,
-			"level 0 is full and its way down busy");
-}
-
-/*
  * Where what is to come from level 0 goes, at most to `last`.  Batches of b
  * bytes that are merged into a level, until it holds s, have rewritten it for
  * about s^2 / 2b bytes; who goes down with all of it rewrites the level below.
@@ -409,7 +385,7 @@ static size_t plan_level0(struct leveled *l, size_t sound)
 	if (sound && parts)
 		level0_parts(l, oldest, out);
 	else if (!sound || l->p.busy || !level0_down(l, out))
-		level0_gather(l, out);
+		lsm_gather(&l->p, out);
 	return out;
 }
 
@@ -547,6 +523,28 @@ static void plan_last(struct leveled *l)
 	}
 }
 
+/*
+ * Where much is deleted at once, pushing it down in parts would write more than
+ * one merge of it all, if that is no larger than level 0's may be.
+ */
+static bool plan_whole(struct leveled *l, size_t sound)
+{
+	uint64_t hidden = 0;
+
+	for (size_t i = 0; i < l->last; i++)
+		hidden += l->weight[i] - lsm_level_bytes(l->v, i);
+	if (hidden <= lsm_most(l->all / 3, l->may_lose) || l->last > sound ||
+	    !lsm_level_bytes(l->v, l->last) ||
+	    l->all / LEVEL0_JOBS > l->v->job_bytes)
+		return false;
+	lsm_begin(&l->p);
+	lsm_add_runs(&l->p, 0, l->v->n_runs);
+	if (l->p.busy)
+		return false;
+	job_end(l, LSM_MERGE, l->last, "much of it is deleted");
+	return true;
+}
+
 static void leveled_plan(const struct lsm_view *v,
 			 const struct lsm_budget *budget, lsm_emit *emit,
 			 void *ctx)
@@ -558,6 +556,8 @@ static void leveled_plan(const struct lsm_view *v,
 	leveled_init(&l, v, emit, ctx);
 	lsm_flush_late(&l.p, v->options[TOMBSTONE_DEADLINE]);
 	sound = lsm_least(lsm_unite(&l.p), LEVELS);
+	if (l.p.more && plan_whole(&l, sound))
+		return;
 	/* What is level 0's way stays free for it. */
 	if (l.p.more && level0_due(&l))
 		level = plan_level0(&l, sound) + 1;

@@ -251,6 +251,32 @@ static inline size_t lsm_unite(struct lsm_planner *p)
 	return sound;
 }
 
+/*
+ * Level 0 is full and its way down, to level `out`, may be somebody's: then
+ * meanwhile the newest runs become one, so that there are fewer places to look
+ * in.
+ */
+static inline void lsm_gather(struct lsm_planner *p, size_t out)
+{
+	const struct lsm_view *v = p->v;
+	bool claimed = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i <= out && i < v->n_levels; i++)
+		claimed |= v->levels[i].claimed;
+	lsm_begin(p);
+	for (; claimed && n < v->levels[0].n; n++) {
+		const struct lsm_run *run = &v->runs[n];
+
+		if (run->claimed || (n > 1 && run->bytes > p->bytes))
+			break;
+		lsm_add(p, run->first, run->n);
+	}
+	if (n >= v->level0_runs && n > 1)
+		lsm_end(p, LSM_MERGE, 0, LSM_NEW_RUN, 0,
+			"level 0 is full and its way down busy");
+}
+
 /* x to the power of 1/n; 1 when that is less. */
 static inline double lsm_root(double x, size_t n)
 {
