@@ -159,7 +159,8 @@ load helper
   done
   seq 1000 | sed 's/$/\tsmall/' | lsm-put
   { seq 500; echo large1; echo large2; seq 501 1000; echo large3; echo large4; } > keys
-  ( ulimit -d 200000; tr '\n' '\0' < keys | lsm-get -f nul | cksum > a )
+  # a sanitizer keeps memory of its own: then for the order alone
+  ( sanitized || ulimit -d 200000; tr '\n' '\0' < keys | lsm-get -f nul | cksum > a )
   while read -r k; do printf '%s\0' "$k"; lsm-get "$k"; printf '\0'; done < keys | cksum > b
   cmp a b
 }
