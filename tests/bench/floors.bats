@@ -112,7 +112,7 @@ at_most() {
     [ $((wrote * 5)) -lt "$size" ]
   done
   # Some find nothing to merge with, and move down; all in all they were merged.
-  [ "$all" -gt $((size / 5)) ]
+  [ "$all" -gt $((size / 20)) ]
 }
 
 @test "floors: loading takes at most half of ldb load's time" {
