@@ -322,8 +322,8 @@ static void level0_parts(struct leveled *l, struct lsm_run run, size_t out)
  * Where what is to come from level 0 goes, at most to `last`.  Batches of b
  * bytes that are merged into a level, until it holds s, have rewritten it for
  * about s^2 / 2b bytes; who goes down with all of it rewrites the level below.
- * What is written comes to least where these are alike; half as often costs
- * little more, and leaves less above.
+ * What is written comes to least where these are alike; to go down at half of
+ * that costs little more, and leaves less above.
  */
 static size_t level0_way(const struct leveled *l, size_t last)
 {
