@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -114,11 +115,15 @@ void tool_warn(const struct tool *t, struct store *db)
 static const char *guard_tool;
 static const char *const *guard_dir;
 
+/* Threads may fault at once: one speaks, and ends all. */
 static void on_sigbus(int sig)
 {
+	static atomic_flag speaking = ATOMIC_FLAG_INIT;
 	char text[MESSAGE_MAX / 4];
 
 	(void)sig;
+	while (atomic_flag_test_and_set(&speaking))
+		pause();
 	/* The fault was ours, in a plain load: no lock is held, stdio unused.
 	 */
 	memcpy(text, "store ", 7);

@@ -198,15 +198,14 @@ static void *work(void *ctx)
 static void work_all(struct crew *w, unsigned workers)
 {
 	pthread_t threads[WORKERS_MAX];
-	sigset_t all, old;
+	sigset_t before;
 	unsigned n = 0;
 
-	sigfillset(&all);
-	os.procmask(SIG_BLOCK, &all, &old);
+	os_signals_hold(&before);
 	while (n + 1 < workers && n < WORKERS_MAX &&
 	       pthread_create(&threads[n], NULL, work, w) == 0)
 		n++;
-	os.procmask(SIG_SETMASK, &old, NULL);
+	os_signals_back(&before);
 	work(w);
 	while (n > 0)
 		pthread_join(threads[--n], NULL);

@@ -246,18 +246,17 @@ static void *work(void *ctx)
 static int start_worker(struct store_load *l, struct store_error *err)
 {
 	pthread_attr_t attr;
-	sigset_t all, old;
+	sigset_t before;
 	int e;
 
 	if (l->alone || l->n_threads == LOAD_WORKERS)
 		return 0;
-	sigfillset(&all);
-	os.procmask(SIG_BLOCK, &all, &old);
+	os_signals_hold(&before);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	e = pthread_create(&l->threads[l->n_threads], &attr, work, l);
 	pthread_attr_destroy(&attr);
-	os.procmask(SIG_SETMASK, &old, NULL);
+	os_signals_back(&before);
 	if (e == 0)
 		l->n_threads++;
 	else if (l->n_threads == 0) /* else those that run will do */

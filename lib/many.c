@@ -188,7 +188,7 @@ static int find_all(struct many *m, uint32_t *open, size_t n, unsigned workers,
 	struct part parts[MANY_WORKERS];
 	pthread_t threads[MANY_WORKERS];
 	bool started[MANY_WORKERS] = { false };
-	sigset_t all, old;
+	sigset_t before;
 	int r = 0;
 
 	if (workers > n / KEYS_A_WORKER)
@@ -206,12 +206,11 @@ static int find_all(struct many *m, uint32_t *open, size_t n, unsigned workers,
 					  .n_open = to - from,
 					  .err = STORE_ERROR_INIT };
 	}
-	sigfillset(&all);
-	os.procmask(SIG_BLOCK, &all, &old);
+	os_signals_hold(&before);
 	for (unsigned i = 1; i < workers; i++)
 		started[i] = pthread_create(&threads[i], NULL, find_thread,
 					    &parts[i]) == 0;
-	os.procmask(SIG_SETMASK, &old, NULL);
+	os_signals_back(&before);
 	for (unsigned i = 0; i < workers; i++)
 		if (!started[i])
 			find_thread(&parts[i]);

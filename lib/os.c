@@ -301,6 +301,23 @@ struct os os = {
 	.quit = real_quit,
 };
 
+void os_signals_hold(sigset_t *before)
+{
+	sigset_t held;
+
+	sigfillset(&held);
+	sigdelset(&held, SIGBUS);
+	sigdelset(&held, SIGFPE);
+	sigdelset(&held, SIGILL);
+	sigdelset(&held, SIGSEGV);
+	os.procmask(SIG_BLOCK, &held, before);
+}
+
+void os_signals_back(const sigset_t *before)
+{
+	os.procmask(SIG_SETMASK, before, NULL);
+}
+
 void os_cond_init(pthread_cond_t *c)
 {
 	pthread_condattr_t a;

@@ -93,6 +93,15 @@ extern struct os os;
 void os_cond_init(pthread_cond_t *c);
 struct timespec os_deadline(int64_t ms_from_now);
 
+/*
+ * Hold signals back from this thread and from those it starts meanwhile:
+ * signals are for the program's own threads.  Not so the faults that this
+ * thread makes itself, SIGBUS from a map cut short among them: one that is
+ * blocked ends the process without its handler.
+ */
+void os_signals_hold(sigset_t *before);
+void os_signals_back(const sigset_t *before);
+
 /* A directory held open; every file is opened relative to it. */
 struct dir {
 	int fd;

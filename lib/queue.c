@@ -207,6 +207,7 @@ static int submit(struct store *db, struct op *op, uint64_t *id,
 		  struct store_error *err)
 {
 	struct queue *q = NULL;
+	sigset_t before;
 	int r = queue_of(db, &q, err);
 
 	if (r < 0) {
@@ -219,7 +220,9 @@ static int submit(struct store *db, struct op *op, uint64_t *id,
 			       "%s: %llu asynchronous operations are under way",
 			       db->dir.path, (unsigned long long)q->under_way);
 	} else if (!q->started) {
+		os_signals_hold(&before);
 		r = pthread_create(&q->worker, NULL, work, q);
+		os_signals_back(&before);
 		if (r > 0)
 			r = store_fail_errno(err, db->dir.path, NULL,
 					     "start a thread", r);

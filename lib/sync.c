@@ -18,12 +18,11 @@ static int sync_marked(struct store *db, struct memtable *m, struct slot *s,
 		       const struct root *at, struct store_error *err)
 {
 	uint64_t n = at->log_bytes, turn = turn_of(s) + 1, start;
-	sigset_t every, old;
+	sigset_t before;
 	int r, w;
 
 	hint_write(db, ROLE_SYNC);
-	sigfillset(&every);
-	os.procmask(SIG_BLOCK, &every, &old);
+	os_signals_hold(&before);
 	s->v[SYNC_SYNCING] = n;
 	s->v[SYNC_GROUP] = turn << 32;
 	r = living_publish(&m->tree, IDX_SYNC_OFF, s, err);
@@ -47,7 +46,7 @@ static int sync_marked(struct store *db, struct memtable *m, struct slot *s,
 		if (r == 0)
 			r = w;
 	}
-	os.procmask(SIG_SETMASK, &old, NULL);
+	os_signals_back(&before);
 	return r;
 }
 
