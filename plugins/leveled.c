@@ -362,7 +362,7 @@ static bool needs_level(const struct leveled *l)
 		often = often < full ? often : full;
 	}
 	/* A first level above is one run more to look in: for more only. */
-	most = l->v->level_ratio * (l->last > 1 ? 7 : 9);
+	most = l->v->level_ratio * (l->last > 1 ? 5 : 9);
 	return often > (double)lsm_most(most, 40) / 20;
 }
 
@@ -415,13 +415,13 @@ static uint64_t plan_moves(struct leveled *l, size_t level, uint64_t over)
 	return gone;
 }
 
-/* The table that takes the fewest bytes with it; or the first that is late. */
+/* What takes the fewest bytes with it for each of its own; or one late. */
 static size_t best_table(const struct leveled *l, struct lsm_run from,
-			 bool late)
+			 bool late, double *lowest)
 {
 	size_t found = from.n;
-	double ratio, lowest = 0;
 	struct lsm_below b;
+	double ratio;
 
 	for (size_t i = 0; i < from.n; i++) {
 		const struct lsm_table *t = &l->v->tables[from.first + i];
@@ -429,32 +429,33 @@ static size_t best_table(const struct leveled *l, struct lsm_run from,
 		if ((late && !is_late(l, t)) || !lsm_find_below(&l->p, t, &b))
 			continue;
 		ratio = (double)b.bytes / (double)(weight_of(l, t) + 1);
-		if (found < from.n && (late || ratio >= lowest))
+		if (found < from.n && (late || ratio >= *lowest))
 			continue;
 		found = i;
-		lowest = ratio;
+		*lowest = ratio;
 	}
 	return found;
 }
 
 /*
- * The best table and its right neighbours, with what they overlap.  Returns
- * what they weigh; 0: there is none that is free.
+ * The best table, with what it overlaps, and its right neighbours if they take
+ * hardly more with them.  Returns what they weigh; 0: there is none free.
  */
 static uint64_t plan_push(struct leveled *l, size_t level, uint64_t over,
 			  bool late)
 {
 	struct lsm_run from = lsm_run_of(l->v, level, 0);
 	struct lsm_run to = lsm_run_of(l->v, level + 1, 0);
-	size_t first = best_table(l, from, late), begin = 0, end = 0;
-	uint64_t gone = 0;
+	double lowest = 0;
+	size_t first = best_table(l, from, late, &lowest), begin = 0, end = 0;
 	struct lsm_below b;
+	uint64_t gone = 0;
 
 	lsm_begin(&l->p);
 	for (size_t i = first; i < from.n && (late || gone < over); i++) {
 		const struct lsm_table *t = &l->v->tables[from.first + i];
 		bool may = lsm_find_below(&l->p, t, &b);
-		uint64_t more = t->bytes;
+		uint64_t weight = weight_of(l, t), more = 0;
 
 		/* What lies between two goes along: a job has no gaps. */
 		begin = i == first ? b.begin : end;
@@ -462,13 +463,15 @@ static uint64_t plan_push(struct leveled *l, size_t level, uint64_t over,
 			more += l->v->tables[to.first + j].bytes;
 			may &= lsm_is_free(&l->p, to.first + j);
 		}
-		if (i > first && (!may || (late && !is_late(l, t)) ||
-				  l->p.bytes + more > l->v->job_bytes))
+		may &= late ? is_late(l, t)
+			    : (double)more <= lowest * 5 / 4 * (double)weight;
+		if (i > first &&
+		    (!may || l->p.bytes + t->bytes + more > l->v->job_bytes))
 			break;
 		end = lsm_most(begin, b.end);
 		lsm_add(&l->p, to.first + begin, end - begin);
 		lsm_add(&l->p, from.first + i, 1);
-		gone += weight_of(l, t);
+		gone += weight;
 	}
 	if (l->p.n == 0)
 		return 0;
