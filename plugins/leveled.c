@@ -362,7 +362,7 @@ static bool needs_level(const struct leveled *l)
 		often = often < full ? often : full;
 	}
 	/* A first level above is one run more to look in: for more only. */
-	most = l->v->level_ratio * (l->last > 1 ? 5 : 9);
+	most = l->v->level_ratio * (l->last > 1 ? 5 : 7);
 	return often > (double)lsm_most(most, 40) / 20;
 }
 
