@@ -155,7 +155,7 @@ asan:
 	  HARDEN= SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
 	  SANITIZED=1 check
 
-TSAN_UNITS = $(BUILD)/tsan/tests/unit/test_threads $(BUILD)/tsan/tests/unit/test_queue
+TSAN_UNITS = $(addprefix $(BUILD)/tsan/tests/unit/,test_threads test_queue test_cut)
 tsan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan STATIC=0 OPT='-O1 -g' \
 	  HARDEN= SANITIZE='-fsanitize=thread -Wno-tsan' $(TSAN_UNITS)

@@ -1,5 +1,4 @@
-#include "bin/range.h"
-#include "bin/records.h"
+#include "bin/parts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,49 +49,65 @@ struct scan {
 	bool count;
 };
 
-static int print_record(struct scan *s, struct store_iter *it,
-			struct store_error *err)
+static int print_record(const struct scan *s, struct store_iter *it,
+			struct record_output *out, struct store_error *err)
 {
 	struct slice key = store_iter_key(it), value;
 	int r;
 
 	if (s->keys_only)
-		return output_key(&s->out, key, err);
+		return output_key(out, key, err);
 	if (store_iter_value_len(it) > WHOLE_VALUE &&
-	    record_writes_pieces(s->out.format)) {
-		if ((r = output_start(&s->out, key, err)) < 0 ||
-		    (r = store_iter_read(it, output_piece, &s->out, err)) < 0)
+	    record_writes_pieces(out->format)) {
+		if ((r = output_start(out, key, err)) < 0 ||
+		    (r = store_iter_read(it, output_piece, out, err)) < 0)
 			return r;
-		return output_end(&s->out, err);
+		return output_end(out, err);
 	}
 	r = store_iter_value(it, &value, err);
-	return r < 0 ? r : output_record(&s->out, key, value, err);
+	return r < 0 ? r : output_record(out, key, value, err);
+}
+
+/* A parts_fn, and more: it may be the whole range, from either end. */
+static int walk(void *ctx, struct store_iter *it, const struct range *range,
+		struct record_output *out, uint64_t *n, struct store_error *err)
+{
+	const struct scan *s = ctx;
+	int r = range_first(range, it, s->reverse, err);
+
+	while (r > 0) {
+		if (!s->count && (r = print_record(s, it, out, err)) < 0)
+			break;
+		if (++*n == s->limit)
+			break;
+		r = range_next(range, it, s->reverse, err);
+	}
+	return r < 0 ? r : 0;
 }
 
 static int scan(struct scan *s, struct store *db, struct store_error *err)
 {
+	struct store_snapshot *snap = NULL;
 	struct store_iter *it = NULL;
 	char text[24];
 	uint64_t n = 0;
-	int r;
+	int r = store_snapshot(db, &snap, err);
 
-	if ((r = store_iter_open(db, NULL, &it, err)) < 0)
-		return r;
-	if (s->limit > 0)
-		r = range_first(&s->range, it, s->reverse, err);
-	while (r > 0) {
-		if (!s->count && (r = print_record(s, it, err)) < 0)
-			break;
-		if (++n == s->limit)
-			break;
-		r = range_next(&s->range, it, s->reverse, err);
+	if (r == 0 && !s->reverse && s->limit == UINT64_MAX) {
+		r = parts_walk(db, snap, &s->range, s->out.format, walk, s, &n,
+			       err);
+	} else if (r == 0 && s->limit > 0) {
+		r = store_iter_open(db, snap, &it, err);
+		if (r == 0)
+			r = walk(s, it, &s->range, &s->out, &n, err);
+		store_iter_close(it);
 	}
-	store_iter_close(it);
-	if (r >= 0 && s->count) {
+	store_snapshot_free(snap);
+	if (r == 0 && s->count) {
 		snprintf(text, sizeof(text), "%" PRIu64 "\n", n);
 		r = output_raw(&s->out, slice_str(text), err);
 	}
-	return r < 0 ? r : 0;
+	return r;
 }
 
 int main(int argc, char **argv)

@@ -75,18 +75,22 @@ void range_release(struct range *r)
 	buf_free(&r->successor);
 }
 
-static bool holds(const struct range *r, struct slice key)
+/* Is a key that a move ended on in the range?  Its near end was looked at. */
+static bool holds(const struct range *r, struct slice key, bool reverse)
 {
-	return slice_cmp(key, r->from) >= 0 &&
-	       (!r->has_to || slice_cmp(key, r->to) < 0) &&
-	       (!r->has_after || slice_cmp(key, r->after) > 0) &&
+	if (reverse)
+		return slice_cmp(key, r->from) >= 0 &&
+		       (!r->has_after || slice_cmp(key, r->after) > 0) &&
+		       slice_has_prefix(key, r->prefix);
+	return (!r->has_to || slice_cmp(key, r->to) < 0) &&
 	       slice_has_prefix(key, r->prefix);
 }
 
 /* Judge where a move ended. */
-static int judge(const struct range *r, const struct store_iter *it, int moved)
+static int judge(const struct range *r, const struct store_iter *it,
+		 bool reverse, int moved)
 {
-	return moved > 0 ? holds(r, store_iter_key(it)) : moved;
+	return moved > 0 ? holds(r, store_iter_key(it), reverse) : moved;
 }
 
 int range_first(const struct range *r, struct store_iter *it, bool reverse,
@@ -97,13 +101,13 @@ int range_first(const struct range *r, struct store_iter *it, bool reverse,
 	if (reverse) {
 		ret = r->has_to ? store_iter_seek_before(it, r->to, err)
 				: store_iter_last(it, err);
-		return judge(r, it, ret);
+		return judge(r, it, reverse, ret);
 	}
 	ret = r->from.len ? store_iter_seek(it, r->from, err)
 			  : store_iter_first(it, err);
 	if (ret > 0 && r->has_after && slice_eq(store_iter_key(it), r->after))
 		ret = store_iter_next(it, err);
-	return judge(r, it, ret);
+	return judge(r, it, reverse, ret);
 }
 
 int range_next(const struct range *r, struct store_iter *it, bool reverse,
@@ -111,5 +115,5 @@ int range_next(const struct range *r, struct store_iter *it, bool reverse,
 {
 	int ret = reverse ? store_iter_prev(it, err) : store_iter_next(it, err);
 
-	return judge(r, it, ret);
+	return judge(r, it, reverse, ret);
 }

@@ -8,7 +8,6 @@
 
 #define INPUT_BYTES (256u << 10)
 #define PIPE_BYTES (1u << 20)
-#define OUTPUT_BYTES (256u << 10)
 
 /* ---- input ---- */
 
@@ -171,17 +170,26 @@ void output_release(struct record_output *out)
 
 int output_flush(struct record_output *out, struct store_error *err)
 {
-	int r = tool_write(1, out->buf.data, out->buf.len, err);
+	int r = 0;
 
+	if (out->buf.len > 0 &&
+	    (!out->turn || out->turn(out->ctx, true) == OUTPUT_NOW))
+		r = tool_write(1, out->buf.data, out->buf.len, err);
 	buf_clear(&out->buf);
+	out->full = OUTPUT_BYTES;
 	return r;
 }
 
 /* After something was appended with result `r`. */
 static int collected(struct record_output *out, int r, struct store_error *err)
 {
-	if (r < 0 || out->buf.len < OUTPUT_BYTES)
+	if (r < 0 || out->buf.len < out->full)
 		return r;
+	if (out->turn && out->buf.len < OUTPUT_MOST &&
+	    out->turn(out->ctx, false) == OUTPUT_NOT_YET) {
+		out->full = out->buf.len + OUTPUT_BYTES;
+		return r;
+	}
 	/* Whoever reads it goes on meanwhile.  Not a pipe: no matter. */
 	if (!out->streams)
 		fcntl(1, F_SETPIPE_SZ, PIPE_BYTES);

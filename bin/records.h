@@ -52,15 +52,31 @@ int input_next(struct record_input *in, struct record *r,
 int input_value(const struct tool *t, struct buf *value,
 		struct store_error *err);
 
+enum output_turn { OUTPUT_NOT_YET, OUTPUT_NOW, OUTPUT_NEVER };
+
 struct record_output {
 	enum record_format format;
 	struct buf buf;
+	size_t full;		 /* more bytes than that are to be written */
 	struct store_error *err; /* where output_piece() tells of a failure */
 	bool streams;		 /* more than one piece was written */
+	/*
+	 * Set by who shares stdout with others: is it our turn to write?  Asked
+	 * to wait, it does not say NOT_YET; NEVER: what we have is dropped.
+	 */
+	enum output_turn (*turn)(void *ctx, bool wait);
+	void *ctx;
 };
 
+#define OUTPUT_BYTES (256u << 10)
+/* With others writing: who has as much waits for his turn. */
+#define OUTPUT_MOST (4u << 20)
+
 #define OUTPUT_INIT(format_, err_)                                             \
-	((struct record_output){ (format_), BUF_INIT, (err_), false })
+	((struct record_output){ .format = (format_),                          \
+				 .buf = BUF_INIT,                              \
+				 .full = OUTPUT_BYTES,                         \
+				 .err = (err_) })
 
 void output_release(struct record_output *out);
 

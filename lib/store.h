@@ -16,12 +16,11 @@
  *		fprintf(stderr, "%s\n", err.text);
  *	store_close(db);
  *
- * A handle may be shared by threads; snapshots, iterators and batches belong
- * to one thread at a time.  A handle is dead in a forked child: there, only
- * exec or _exit.  The library prints nothing, owns no signal, never exits, and
- * starts no process, but for one: what compacts, or judges a strategy's
- * settings, asks the strategy in a short-lived child (lib/ask.h), so that a
- * plugin's crash or endless loop is an error and no more.
+ * Threads may share handles and snapshots, not iterators and batches.  A handle
+ * is dead in a forked child: there, only exec or _exit.  The library prints
+ * nothing, owns no signal, never exits, and starts no process, but for one:
+ * what compacts, or judges a strategy's settings, asks the strategy in a
+ * short-lived child (lib/ask.h): its crash or endless loop is but an error.
  *
  * Functions return 0 or more for success and a negative enum store_err
  * (formats/error.h); `err` then tells file, offset and cause.  Any function
@@ -110,8 +109,7 @@ struct store_config {
 /*
  * Open the store in directory `dir`.  `config` may be NULL (read only).
  *   STORE_ENOSTORE  no such directory, or no store in it
- *   STORE_ENOSPACE  STORE_CREATE: cannot create, or the directory holds
- *                   foreign files
+ *   STORE_ENOSPACE  STORE_CREATE: cannot create, or foreign files are there
  *   STORE_ECORRUPT  damaged, foreign, or of a newer format
  *   STORE_ECONFIG   a network filesystem; a bad setting
  *   STORE_EACCESS   may not write (STORE_WRITE) or not read
@@ -177,6 +175,14 @@ STORE_API int store_snapshot(struct store *db, struct store_snapshot **out,
 STORE_API void store_snapshot_free(struct store_snapshot *snap);
 STORE_API int store_snapshot_get(struct store_snapshot *snap, struct slice key,
 				 struct buf *value, struct store_error *err);
+
+/*
+ * For threads that walk parts of a snapshot, each with its own iterator: a key
+ * *to above `from` with about `bytes` of tables between (1), or 0, no cut.
+ */
+STORE_API int store_cut(struct store_snapshot *snap, struct slice from,
+			uint64_t bytes, struct buf *to,
+			struct store_error *err);
 
 /*
  * Walk the live records of a snapshot, or, with snap NULL, of the store as it
@@ -271,8 +277,8 @@ STORE_API uint64_t store_batch_limit(const struct store *db);
  * their size, or, if anything fails, none.  Either hides what is older and is
  * hidden by what is written after it became visible.
  *
- * Order of calls: store_load_open, {store_batch_put... until it is full,
- * store_load_add}..., store_load_commit, store_load_free.
+ * store_load_open, {store_batch_put... until full, store_load_add}...,
+ * store_load_commit, store_load_free, in this order.
  */
 struct store_load;
 
@@ -296,10 +302,7 @@ STORE_API int store_load_commit(struct store_load *l, struct store_error *err);
 /* Drops what was not committed.  Before store_close(); NULL is fine. */
 STORE_API void store_load_free(struct store_load *l);
 
-/*
- * What went wrong beside the operation that succeeded, since the last call:
- * 1 and *err, or 0.
- */
+/* What went wrong since the last call beside what succeeded: 1 and *err. */
 STORE_API int store_warning(struct store *db, struct store_error *err);
 
 /* ---- configuration ---- */

@@ -147,3 +147,59 @@ keys() {
   lsm-flush
   [ "$(bash -c 'ulimit -v 40000; lsm-scan' | wc -c)" -eq 100000005 ]
 }
+
+# more than one part (bin/parts.h), in runs, a log, and with deletes
+large_store() {
+  seq -w 0 199999 | sed 's/$/\tthe first value of it/' | lsm-put
+  seq -w 0 7 199999 | sed 's/$/\tthe second/' | lsm-put
+  lsm-flush
+  seq -w 5 11 199999 | lsm-del
+  head -c 3000000 /dev/zero | tr '\0' x | lsm-put 100000x -
+  lsm-scan --reverse | tac > want # by one thread
+}
+
+@test "scan: several threads print what one would" {
+  local format
+  large_store
+  lsm-scan > got
+  cmp want got
+  [ "$(lsm-scan --count)" -eq "$(wc -l < want)" ]
+  lsm-scan --from 04 --to 15 > got
+  cmp <(awk -F '\t' '$1 >= "04" && $1 < "15"' want) got
+  lsm-scan --prefix 1 > got
+  cmp <(grep '^1' want) got
+  lsm-scan --after 099999 > got
+  cmp <(awk -F '\t' '$1 > "099999"' want) got
+  lsm-scan --keys-only > got
+  cmp <(cut -f 1 want) got
+  for format in nul jsonl; do
+    lsm-scan -f $format | lsm-put -d copy -f $format
+    lsm-scan -d copy > got
+    cmp want got
+    rm -r copy
+  done
+}
+
+@test "scan: before a damaged block all is printed, nothing after it" {
+  local f
+  large_store
+  lsm-compact -q --all
+  f=$(ls -S data/*.sst | head -1)
+  printf 'damage' | dd of="$f" bs=1 seek=$(($(stat -c %s "$f") / 2)) \
+    conv=notrunc status=none
+  run -65 --separate-stderr bash -c 'lsm-scan > got'
+  [ "${#stderr_lines[@]}" -eq 1 ]
+  [[ $stderr == *"${f##*/}"* ]]
+  [ -s got ]
+  [ "$(stat -c %s got)" -lt "$(stat -c %s want)" ]
+  cmp -n "$(stat -c %s got)" want got
+}
+
+@test "scan: ends when nobody reads on, and when the disk is full" {
+  large_store
+  [ "$(lsm-scan | head -2)" = "$(head -2 want)" ]
+  run timeout 10 bash -c 'lsm-scan | head -1; exit ${PIPESTATUS[0]}'
+  [ "$status" -eq 141 ]
+  run -74 --separate-stderr bash -c 'lsm-scan > /dev/full'
+  [ "${#stderr_lines[@]}" -eq 1 ]
+}
