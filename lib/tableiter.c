@@ -305,7 +305,7 @@ int table_iter(struct table *t, bool stream, struct iter **out,
 	       struct store_error *err)
 {
 	uint32_t depth = t->footer.depth;
-	size_t ahead = stream ? VIEW_STREAM : VIEW_PAGE;
+	size_t ahead = stream ? VIEW_BLOCKS : VIEW_PAGE;
 	struct table_iter *ti =
 		calloc(1, sizeof(*ti) + (depth + 1) * sizeof(struct rung));
 

@@ -22,6 +22,8 @@
 #define VIEW_MAP_AFTER 256
 #define VIEW_PAGE 4096u
 #define VIEW_STREAM (1u << 20)
+/* What is decoded as it comes should still lie in a core's own cache. */
+#define VIEW_BLOCKS (256u << 10)
 
 struct view {
 	int fd;
@@ -53,7 +55,7 @@ struct window {
 	size_t cap;
 	uint64_t off; /* of data[0] in the file */
 	size_t len;   /* valid bytes */
-	size_t ahead; /* read at least this much; VIEW_PAGE or VIEW_STREAM */
+	size_t ahead; /* read at least this much; one of the above */
 	const void *owner; /* the view the bytes are from */
 };
 
