@@ -6,6 +6,7 @@
 # make asan tsan  the tests under sanitizers; those of threads
 # make bench      beside the peers, of make deps-bench; bench-quick is short
 # make amplification   what each strategy writes, beside RocksDB
+# make scale      what commands cost with up to 100,000 tables
 # make lint       formatting, include arrows, lone headers, analyzers
 # make install    to PREFIX
 #

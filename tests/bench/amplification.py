@@ -27,6 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 import dbbench  # noqa: E402
+import table  # noqa: E402
 
 WORKLOADS = ['uniform', 'zipf', 'delete-heavy', 'overwrite']
 STRATEGIES = ['leveled', 'tiered', 'lazy-leveled', 'unified', 'fifo']
@@ -243,14 +244,6 @@ def machine():
     return '%d cores, %s' % (os.cpu_count(), name.group(1) if name else '?')
 
 
-def put_into_readme(text):
-    path = HERE / 'README.md'
-    mark = '<!-- amplification -->\n', '<!-- end of amplification -->\n'
-    before, rest = path.read_text().split(mark[0])
-    path.write_text(before + mark[0] + text + mark[1] +
-                    rest.split(mark[1])[1])
-
-
 def main():
     p = argparse.ArgumentParser(usage=__doc__.split('usage: ')[1])
     p.add_argument('--records', type=int, default=2000000)
@@ -269,7 +262,7 @@ def main():
     text = bench.heading() + bench.table()
     print(text, end='')
     if bench.args.readme:
-        put_into_readme(text)
+        table.into_readme(HERE / 'README.md', text, 'amplification')
     return 0 if all(met for *_, met in bench.verdicts()) else 1
 
 

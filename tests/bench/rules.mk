@@ -81,4 +81,9 @@ amplification:
 	@$(MAKE) --no-print-directory bench-tools
 	@BUILD=$(BUILD) python3 tests/bench/amplification.py $(AMPLIFICATION_ARGS)
 
-.PHONY: bench-tools deps-bench bench bench-quick amplification
+# SCALE_ARGS: see tests/bench/scale.py --help
+scale:
+	@$(MAKE) --no-print-directory bench-tools
+	@BUILD=$(BUILD) python3 tests/bench/scale.py $(SCALE_ARGS)
+
+.PHONY: bench-tools deps-bench bench bench-quick amplification scale

@@ -98,3 +98,11 @@ rate.add('a', 5)
 assert rate.verdicts() == [('a', 1.0, 0.5, True)]
 PY
 }
+
+@test "smoke: the cost of more tables is measured" {
+  sanitized && skip "a sanitizer is not measured"
+  BUILD=${BENCH%/tests/bench} python3 "$ROOT/tests/bench/scale.py" --most 100 --runs 4 \
+    --work "$PWD/work" > table
+  [ "$(grep -c 'of /bin/true' table)" -eq 2 ]
+  [ ! -e work ]
+}

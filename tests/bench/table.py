@@ -3,8 +3,6 @@ import datetime
 import os
 import platform
 
-BEGIN, END = '<!-- table -->', '<!-- end of table -->'
-
 
 def number(v):
     """Three digits are enough."""
@@ -102,9 +100,8 @@ def render(rows, result):
     return '\n'.join(out) + '\n'
 
 
-def into_readme(path, text):
-    """Put the table between its marks."""
-    page = path.read_text()
-    head, rest = page.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
-    path.write_text('%s%s\n%s%s%s' % (head, BEGIN, text, END, tail))
+def into_readme(path, text, mark='table'):
+    """Put the text between the marks of that name."""
+    begin, end = '<!-- %s -->\n' % mark, '<!-- end of %s -->' % mark
+    head, rest = path.read_text().split(begin, 1)
+    path.write_text(head + begin + text + end + rest.split(end, 1)[1])
