@@ -159,7 +159,8 @@ asan:
 TSAN_UNITS = $(addprefix $(BUILD)/tsan/tests/unit/,test_threads test_queue test_cut)
 tsan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan STATIC=0 OPT='-O1 -g' \
-	  HARDEN= SANITIZE='-fsanitize=thread -Wno-tsan' $(TSAN_UNITS)
+	  HARDEN= SANITIZE='-fsanitize=thread -Wno-tsan' \
+	  $(BUILD)/tsan/plugins/lsm-strategy-leveled.so $(TSAN_UNITS)
 	@set -e; for t in $(TSAN_UNITS); do $$t; done
 
 DEST = $(DESTDIR)$(PREFIX)
