@@ -68,8 +68,7 @@ static int cut(struct worker *w)
 	if (buf_assign(&w->from, buf_slice(&p->from)) < 0)
 		return store_nomem(&w->err);
 	w->range.from = buf_slice(&w->from);
-	r = store_cut(p->snap, w->range.from, p->bytes, &w->to,
-			       &w->err);
+	r = store_cut(p->snap, w->range.from, p->bytes, &w->to, &w->err);
 	if (r <= 0 || (w->range.has_to &&
 		       slice_cmp(buf_slice(&w->to), w->range.to) >= 0)) {
 		p->all = true;

@@ -160,8 +160,8 @@ static int largest_run(struct store_snapshot *s, struct slice from,
 	return r < 0 ? r : *run != NULL;
 }
 
-int store_cut(struct store_snapshot *s, struct slice from,
-		       uint64_t bytes, struct buf *to, struct store_error *err)
+int store_cut(struct store_snapshot *s, struct slice from, uint64_t bytes,
+	      struct buf *to, struct store_error *err)
 {
 	const struct version_run *run;
 	struct version_table vt;

@@ -183,8 +183,7 @@ static void *walker(void *arg)
 		struct slice end;
 		unsigned n, next = 0;
 
-		r = store_cut(shared, buf_slice(&from), 16384, &to,
-				       &err);
+		r = store_cut(shared, buf_slice(&from), 16384, &to, &err);
 		end = buf_slice(&to);
 		if (from.len)
 			next = (unsigned)strtoul((char *)from.data + 1, NULL,
