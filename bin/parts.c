@@ -61,18 +61,19 @@ static enum output_turn turn(void *ctx, bool wait)
 static int cut(struct worker *w)
 {
 	struct parts *p = w->p;
-	int r;
+	struct store_error err = STORE_ERROR_INIT;
 
 	w->part = p->taken++;
 	w->range = *p->range;
 	if (buf_assign(&w->from, buf_slice(&p->from)) < 0)
 		return store_nomem(&w->err);
 	w->range.from = buf_slice(&w->from);
-	r = store_cut(p->snap, w->range.from, p->bytes, &w->to, &w->err);
-	if (r <= 0 || (w->range.has_to &&
-		       slice_cmp(buf_slice(&w->to), w->range.to) >= 0)) {
+	/* Damage there is met, and told, by who walks the rest. */
+	if (store_cut(p->snap, w->range.from, p->bytes, &w->to, &err) <= 0 ||
+	    (w->range.has_to &&
+	     slice_cmp(buf_slice(&w->to), w->range.to) >= 0)) {
 		p->all = true;
-		return r < 0 ? r : 0;
+		return 0;
 	}
 	w->range.to = buf_slice(&w->to);
 	w->range.has_to = true;
@@ -157,15 +158,15 @@ static void work_all(struct parts *p)
 {
 	struct worker workers[WORKERS];
 	pthread_t threads[WORKERS];
-	long most = sysconf(_SC_NPROCESSORS_ONLN);
+	long most = 1;
 	unsigned n = 1;
 
 	for (unsigned i = 0; i < WORKERS; i++)
 		worker_init(&workers[i], p);
 	workers[0].begun = true;
 	workers[0].taken = take(&workers[0]);
-	if (workers[0].taken < 0 || p->all)
-		most = 1;
+	if (workers[0].taken > 0 && !p->all)
+		most = sysconf(_SC_NPROCESSORS_ONLN);
 	while (n < WORKERS && (long)n < most &&
 	       pthread_create(&threads[n], NULL, work, &workers[n]) == 0)
 		n++;
