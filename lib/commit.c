@@ -1,7 +1,7 @@
 #include "lib/edit.h"
 #include "lib/flush.h"
+#include "lib/flusher.h"
 #include "lib/iter.h"
-#include "lib/sweep.h"
 #include "lib/sync.h"
 #include "lib/writer.h"
 
@@ -218,21 +218,6 @@ static int settle(struct store *db, struct memtable *m, uint64_t upto,
 	return r < 0 ? r : 0;
 }
 
-/* Whoever filled the memtable brings it into a table, all being safe. */
-static void clean_up(struct store *db)
-{
-	struct store_error e = STORE_ERROR_INIT;
-	uint64_t busy;
-	int r, flushed = 0;
-
-	while ((r = flush_oldest(db, &busy, &e)) == 1)
-		flushed++;
-	if (r >= 0 && flushed)
-		r = sweep(db, &e);
-	if (r < 0)
-		store_warn(db, &e);
-}
-
 int store_write(struct store *db, const struct store_batch *b,
 		enum store_sync sync, struct store_error *err)
 {
@@ -257,8 +242,8 @@ int store_write(struct store *db, const struct store_batch *b,
 		lock_patient(false);
 	}
 	took = os.monotonic_us() - began;
-	if (r == 0 && c.rotated)
-		clean_up(db);
+	if (r == 0 && c.rotated && !flusher_wake(db))
+		flush_sealed(db);
 	if (r == 0)
 		throttle(db, &c.excess, took);
 	memtable_close(c.m);

@@ -20,6 +20,7 @@
 struct roster;
 struct tables;
 struct queue;
+struct flusher;
 
 struct generation {
 	atomic_uint refs;
@@ -72,6 +73,7 @@ struct store {
 	struct store_error warning;
 	struct throttle throttle;
 	struct queue *queue;
+	struct flusher *flusher; /* with STORE_BACKGROUND */
 	struct buf scratch; /* under WRITE: the batch being assembled */
 	uint64_t memory; /* under WRITE: what the machine has; 0: not asked */
 	uint64_t batch_limit;

@@ -198,6 +198,20 @@ int flush_oldest(struct store *db, uint64_t *busy, struct store_error *err)
 	}
 }
 
+void flush_sealed(struct store *db)
+{
+	struct store_error e = STORE_ERROR_INIT;
+	uint64_t busy;
+	int r, flushed = 0;
+
+	while ((r = flush_oldest(db, &busy, &e)) == 1)
+		flushed++;
+	if (r >= 0 && flushed)
+		r = sweep(db, &e);
+	if (r < 0)
+		store_warn(db, &e);
+}
+
 /* F0: what the active log holds is sealed. */
 static int rotate_active(struct store *db, struct store_error *err)
 {

@@ -15,6 +15,12 @@
 int flush_oldest(struct store *db, uint64_t *busy, struct store_error *err);
 
 /*
+ * All sealed logs that nobody else is at, then sweep; no lock is held.  The
+ * write that filled one is safe already: what goes wrong is a warning.
+ */
+void flush_sealed(struct store *db);
+
+/*
  * Write memtable `m` as of `at` as tables of level 0, claimed but not
  * installed: *tables (metas, numbers claimed) are the caller's.  The log was
  * made at `since_ms`, and no delete in it is older.

@@ -2,6 +2,7 @@
 
 #include "lib/create.h"
 #include "lib/engine.h"
+#include "lib/flusher.h"
 #include "lib/install.h"
 #include "lib/queue.h"
 #include "lib/rebuild.h"
@@ -248,6 +249,8 @@ int store_open(struct store **out, const char *dir,
 		r = open_dir(db, dir, config, err);
 	if (r == 0)
 		r = enter(db, dir, config, err);
+	if (r == 0 && db->write && config->flags & STORE_BACKGROUND)
+		r = flusher_new(&db->flusher, err);
 	if (r < 0) {
 		store_close(db);
 		return r;
@@ -261,6 +264,7 @@ void store_close(struct store *db)
 	if (!db)
 		return;
 	queue_close(db);
+	flusher_close(db);
 	generation_close(db->current);
 	tables_free(db->tables);
 	if (db->cache)

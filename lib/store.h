@@ -73,9 +73,10 @@ struct store_entry {
 
 enum store_flags {
 	STORE_READ = 0,
-	STORE_WRITE = 1 << 0,	 /* may write */
-	STORE_CREATE = 1 << 1,	 /* make the store if there is none */
-	STORE_ONE_SHOT = 1 << 2, /* one operation, then close: no cache */
+	STORE_WRITE = 1 << 0,	   /* may write */
+	STORE_CREATE = 1 << 1,	   /* make the store if there is none */
+	STORE_ONE_SHOT = 1 << 2,   /* one operation, then close: no cache */
+	STORE_BACKGROUND = 1 << 3, /* flushes by a thread of the handle's */
 };
 
 struct store_setting_text {
@@ -120,8 +121,8 @@ STORE_API int store_open(struct store **out, const char *dir,
 			 struct store_error *err);
 
 /*
- * Wait for asynchronous writes, then let go of everything.  Snapshots and
- * iterators must be gone.  NULL is fine.
+ * Wait for asynchronous writes and for flushes in the background, then let go
+ * of everything.  Snapshots and iterators must be gone.  NULL is fine.
  */
 STORE_API void store_close(struct store *db);
 
@@ -248,8 +249,8 @@ STORE_API void store_batch_free(struct store_batch *b);
  *   STORE_EIO      a sync that was to cover it failed: the batch is in doubt
  *   STORE_EACCESS  the handle was not opened with STORE_WRITE
  * A memtable that is full is flushed by the writer that filled it, after its
- * own write is safe; if that fails, the write still succeeds and
- * store_warning() tells.
+ * own write is safe, or, with STORE_BACKGROUND, beside further writes; if that
+ * fails, the write still succeeds and store_warning() tells.
  */
 STORE_API int store_write(struct store *db, const struct store_batch *b,
 			  enum store_sync sync, struct store_error *err);
@@ -471,9 +472,8 @@ struct store_pressure {
 	uint64_t soft_runs, soft_bytes, hard_runs; /* options */
 	uint64_t sealed_logs, sealed_max;
 	uint64_t job_bytes;	   /* option */
-	uint64_t table_under_work; /* by a compaction, anyone's; 0: none, or
-				      level is STORE_PRESSURE_NONE, or
-				      maintenance is not auto */
+	uint64_t table_under_work; /* by anyone's compaction; 0: none, or
+				      level NONE, or maintenance not auto */
 	int automatic;		   /* maintenance: auto */
 };
 

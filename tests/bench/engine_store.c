@@ -22,6 +22,7 @@ struct reader {
 	struct store *db;
 	struct store_iter *it;
 	struct buf value;
+	struct store_error err;
 };
 
 static void check(int r, const struct store_error *err)
@@ -71,7 +72,8 @@ static void *open_store(const struct engine_config *config)
 	d->batch = STORE_BATCH_INIT;
 	check(store_open(&d->db, config->dir,
 			 &(struct store_config){
-				 .flags = STORE_WRITE | STORE_CREATE,
+				 .flags = STORE_WRITE | STORE_CREATE |
+					  STORE_BACKGROUND,
 				 .cache_bytes = config->cache_bytes },
 			 &err),
 	      &err);
@@ -150,10 +152,9 @@ static void close_reader(void *reader)
 static bool get(void *reader, struct slice key, struct slice *value)
 {
 	struct reader *r = reader;
-	struct store_error err = STORE_ERROR_INIT;
-	int found = store_get(r->db, key, &r->value, &err);
+	int found = store_get(r->db, key, &r->value, &r->err);
 
-	check(found, &err);
+	check(found, &r->err);
 	*value = buf_slice(&r->value);
 	return found > 0;
 }
@@ -208,17 +209,15 @@ static bool seek(void *reader, struct slice key, struct engine_op *at)
 static bool next(void *reader, struct engine_op *at)
 {
 	struct reader *r = reader;
-	struct store_error err = STORE_ERROR_INIT;
 
-	return stand(r, store_iter_next(r->it, &err), at, &err);
+	return stand(r, store_iter_next(r->it, &r->err), at, &r->err);
 }
 
 static bool prev(void *reader, struct engine_op *at)
 {
 	struct reader *r = reader;
-	struct store_error err = STORE_ERROR_INIT;
 
-	return stand(r, store_iter_prev(r->it, &err), at, &err);
+	return stand(r, store_iter_prev(r->it, &r->err), at, &r->err);
 }
 
 const struct engine engine = {

@@ -208,10 +208,11 @@ static void *submitter(void *arg)
 	return NULL;
 }
 
-TEST(threads_that_share_a_handle_lose_nothing_and_read_what_was_acknowledged)
+/* All of them at one handle, opened with `flags` besides. */
+static void share(unsigned flags)
 {
 	struct store_setting_text s[] = { { "write_buffer", "64K" } };
-	struct store_config c = { .flags = STORE_WRITE | STORE_CREATE,
+	struct store_config c = { .flags = STORE_WRITE | STORE_CREATE | flags,
 				  .settings = s,
 				  .n_settings = 1 };
 	struct store_error err = STORE_ERROR_INIT;
@@ -220,6 +221,8 @@ TEST(threads_that_share_a_handle_lose_nothing_and_read_what_was_acknowledged)
 	struct buf v = BUF_INIT;
 	char k[32];
 
+	stop = false;
+	memset(acked, 0, sizeof(acked));
 	CHECK_OK(store_open(&db, scratch(), &c, &err), err);
 	for (int w = 0; w < WRITERS; w++)
 		pthread_create(&t[w], NULL, writer, (void *)(intptr_t)w);
@@ -251,6 +254,16 @@ TEST(threads_that_share_a_handle_lose_nothing_and_read_what_was_acknowledged)
 	}
 	buf_free(&v);
 	store_close(db);
+}
+
+TEST(threads_that_share_a_handle_lose_nothing_and_read_what_was_acknowledged)
+{
+	share(0);
+}
+
+TEST(nor_do_they_when_another_thread_flushes)
+{
+	share(STORE_BACKGROUND);
 }
 
 TEST_MAIN()
