@@ -106,27 +106,27 @@ static const char *decode_any(const uint8_t *data, uint32_t off, uint32_t end,
 
 /*
  * Nearly every entry is a put or a place, with lengths of one byte, that of
- * the value of two at most: those are decoded without a cursor.
+ * the value of two at most: those are decoded without a cursor.  False when
+ * it is another one, or not sound.
  */
-static inline const char *decode(const uint8_t *data, uint32_t off,
-				 uint32_t end, struct raw *raw,
-				 struct block_entry *e)
+static inline bool decode_usual(const uint8_t *data, uint32_t off, uint32_t end,
+				struct raw *raw, struct block_entry *e)
 {
 	const uint8_t *p = data + off;
 	uint32_t left = off < end ? end - off : 0, head = 4, len;
 
 	if (left < 8 || (p[0] | p[1]) & 0x80 || p[1] == 0 ||
 	    (p[2] != BLOCK_PUT && p[2] != BLOCK_INDEX))
-		return decode_any(data, off, end, raw, e);
+		return false;
 	len = p[3];
 	if (len & 0x80) {
 		if (p[4] & 0x80)
-			return decode_any(data, off, end, raw, e);
+			return false;
 		len = (len & 0x7f) | (uint32_t)p[4] << 7;
 		head = 5;
 	}
 	if (head + p[1] + len > left)
-		return cut_short;
+		return false;
 	e->kind = p[2];
 	e->chunked = false;
 	e->expires_ms = 0;
@@ -134,7 +134,16 @@ static inline const char *decode(const uint8_t *data, uint32_t off,
 	raw->shared = p[0];
 	raw->suffix = slice_make(p + head, p[1]);
 	raw->next = off + head + p[1] + len;
-	return NULL;
+	return true;
+}
+
+static inline const char *decode(const uint8_t *data, uint32_t off,
+				 uint32_t end, struct raw *raw,
+				 struct block_entry *e)
+{
+	return decode_usual(data, off, end, raw, e)
+		       ? NULL
+		       : decode_any(data, off, end, raw, e);
 }
 
 static uint32_t restart(const uint8_t *data, uint32_t end, uint32_t i)
@@ -237,6 +246,27 @@ static int load(struct block_reader *r, uint32_t off, bool follows)
 	return 1;
 }
 
+/*
+ * To the entry behind the current one.  As a rule its first byte that is not
+ * shared is above the one in its place, and the key buffer has room for it:
+ * then that is all to be checked.
+ */
+static int load_next(struct block_reader *r)
+{
+	uint8_t *key = r->key.data;
+	struct raw raw;
+
+	if (!decode_usual(r->data, r->next, r->end, &raw, &r->e) ||
+	    raw.shared >= r->key.len || raw.suffix.data[0] <= key[raw.shared] ||
+	    raw.suffix.len > r->key.cap - raw.shared)
+		return load(r, r->next, true);
+	memcpy(key + raw.shared, raw.suffix.data, raw.suffix.len);
+	r->key.len = raw.shared + raw.suffix.len;
+	r->off = r->next;
+	r->next = raw.next;
+	return 1;
+}
+
 int block_first(struct block_reader *r)
 {
 	return load(r, 0, false);
@@ -250,7 +280,7 @@ int block_next(struct block_reader *r)
 		r->valid = false;
 		return 0;
 	}
-	return load(r, r->next, true);
+	return load_next(r);
 }
 
 /* From the restart point at `off` to the last entry that ends at `until`. */
@@ -259,7 +289,7 @@ static int walk_until(struct block_reader *r, uint32_t off, uint32_t until)
 	int s = load(r, off, false);
 
 	while (s > 0 && r->next < until)
-		s = load(r, r->next, true);
+		s = load_next(r);
 	if (s > 0 && r->next != until)
 		return fail(r, bad_frame);
 	return s;
@@ -325,6 +355,8 @@ static size_t common(struct slice a, struct slice b)
 	return i;
 }
 
+#define RESTARTS_FEW 8u
+
 /*
  * From the restart point on, without putting keys together.  `match` is how
  * many bytes the last key, which was below `key`, has in common with it.  An
@@ -341,6 +373,9 @@ int block_find(struct slice block, struct slice key, struct block_entry *e,
 	*why = bad_frame;
 	if (!frame(block, &end, &n))
 		return -1;
+	/* Few whole keys: all of them at once, not one after the other. */
+	for (uint32_t i = 0; n <= RESTARTS_FEW && i < n; i++)
+		__builtin_prefetch(block.data + restart(block.data, end, i));
 	*why = restart_before(block.data, end, n, key, &off);
 	if (*why)
 		return -1;

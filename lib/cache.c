@@ -19,6 +19,7 @@ struct shard {
 struct cache {
 	size_t bytes;
 	atomic_size_t lent;
+	atomic_bool full;
 	unsigned n_shards; /* a power of two */
 	struct shard shards[];
 };
@@ -107,6 +108,11 @@ void cache_take_back(struct cache *c, size_t bytes)
 	atomic_fetch_sub(&c->lent, bytes);
 }
 
+bool cache_is_full(const struct cache *c)
+{
+	return atomic_load_explicit(&c->full, memory_order_relaxed);
+}
+
 static uint64_t hash(uint64_t file, uint64_t off)
 {
 	uint64_t h = (file * UINT64_C(0x9e3779b97f4a7c15) ^ off) *
@@ -186,6 +192,13 @@ struct block *cache_get(struct cache *c, uint64_t file, uint64_t off)
 	return b;
 }
 
+void cache_prefetch(struct cache *c, uint64_t file, uint64_t off)
+{
+	uint64_t h = hash(file, off);
+
+	__builtin_prefetch(bucket(shard_of(c, h), h));
+}
+
 void cache_put(struct cache *c, uint64_t file, uint64_t off, struct block *b)
 {
 	size_t limit = (c->bytes - atomic_load(&c->lent)) / c->n_shards;
@@ -208,6 +221,8 @@ void cache_put(struct cache *c, uint64_t file, uint64_t off, struct block *b)
 		list_in(s, b);
 		s->used += b->len + OVERHEAD;
 	}
+	if (s->used > limit)
+		atomic_store_explicit(&c->full, true, memory_order_relaxed);
 	while (s->used > limit)
 		evict(s);
 	pthread_mutex_unlock(&s->lock);

@@ -43,6 +43,11 @@ void block_release(struct block *b); /* NULL is fine */
 
 /* The block, with a reference for the caller, or NULL. */
 struct block *cache_get(struct cache *c, uint64_t file, uint64_t off);
+/* Has a block ever had to leave it? */
+bool cache_is_full(const struct cache *c);
+
+/* The same block will be asked for soon. */
+void cache_prefetch(struct cache *c, uint64_t file, uint64_t off);
 /*
  * Offer a block the caller holds (its own reference stays).  If the same one
  * is there already, nothing happens.

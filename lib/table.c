@@ -1,7 +1,7 @@
 #include "lib/table.h"
 
 #include "formats/bloom.h"
-#include "lib/tablefile.h"
+#include "lib/guide.h"
 
 void lookup_release(struct lookup *l)
 {
@@ -18,8 +18,8 @@ uint64_t table_hash(struct slice key)
 }
 
 /* From the root down: the one data block that may hold `key`, or 0. */
-static int find_block(struct table *t, struct window *w, struct slice key,
-		      struct sst_place *place, struct store_error *err)
+static int find_in_index(struct table *t, struct window *w, struct slice key,
+			 struct sst_place *place, struct store_error *err)
 {
 	struct block *b = NULL;
 	struct block_entry e;
@@ -48,6 +48,33 @@ static int find_block(struct table *t, struct window *w, struct slice key,
 			bytes = slice_make(b->data, b->len);
 	}
 	return r;
+}
+
+/*
+ * The block that may hold `key`, if the filter lets it pass: 1, or 0.  With a
+ * guide, what the filter says comes from memory while the block is looked for,
+ * and the way to the block while the filter is asked.
+ */
+static int find_block(struct table *t, struct window *w, struct slice key,
+		      uint64_t hash, struct sst_place *place,
+		      struct guide_block **known, struct store_error *err)
+{
+	struct guide *g;
+	int found = -1, r;
+
+	table_filter_prefetch(t, hash);
+	g = guide_of(t, w);
+	if (g)
+		found = guide_find(g, key, known);
+	if (found > 0) {
+		*place = (*known)->place;
+		guide_prefetch(*known);
+		cache_prefetch(t->cache, t->footer.number, place->off);
+	}
+	r = table_ask(t, w, hash, err);
+	if (r <= 0 || found >= 0)
+		return r <= 0 ? r : found;
+	return find_in_index(t, w, key, place, err);
 }
 
 static int fill(struct table *t, struct window *w, const struct block_entry *e,
@@ -79,6 +106,7 @@ int table_get(struct table *t, struct slice key, uint64_t hash,
 	      struct lookup *l, struct store_error *err)
 {
 	struct window w = WINDOW_INIT(VIEW_PAGE);
+	struct guide_block *known = NULL;
 	struct sst_place place;
 	struct block *b = NULL;
 	struct block_entry e;
@@ -88,10 +116,11 @@ int table_get(struct table *t, struct slice key, uint64_t hash,
 
 	table_close(l->table);
 	l->table = NULL;
-	if ((r = table_ask(t, &w, hash, err)) <= 0 ||
-	    (r = find_block(t, &w, key, &place, err)) <= 0 ||
+	if ((r = find_block(t, &w, key, hash, &place, &known, err)) <= 0 ||
 	    (r = table_block(t, &w, place, SST_DATA, true, &b, err)) < 0)
 		goto out;
+	if (known)
+		guide_remember(known, b);
 	r = block_find(slice_make(b->data, b->len), key, &e, &equal, &why);
 	if (r < 0)
 		r = table_corrupt(t, place.off, why, err);

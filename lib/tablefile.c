@@ -1,4 +1,4 @@
-#include "lib/tablefile.h"
+#include "lib/guide.h"
 
 _Static_assert(SST_CHUNK == CHUNK_BYTES, "one size of chunks");
 _Static_assert(BLOCK_VALUE_MAX == VALUE_INLINE_MAX, "one limit of values");
@@ -46,6 +46,7 @@ static int open_file(struct table **out, const struct dir *dir,
 		goto out;
 	}
 	view_init(&t->view, fd, dir, name, size);
+	t->view.uncounted = true;
 	fd = -1;
 	t->size = size;
 	t->cache = cache;
@@ -98,6 +99,7 @@ void table_close(struct table *t)
 		return;
 	block_release(atomic_load(&t->root));
 	table_filter_release(t);
+	guide_release(t);
 	view_close(&t->view);
 	free(t);
 }
@@ -177,6 +179,9 @@ int table_block(struct table *t, struct window *w, struct sst_place place,
 	r = table_stored(t, w, place, kind, &stored, err);
 	if (r < 0)
 		return r;
+	/* What the cache cannot hold is read again and again. */
+	if (cached && t->cache && cache_is_full(t->cache))
+		view_count(&t->view);
 	b = block_new(stored.decoded);
 	if (!b)
 		return store_nomem(err);

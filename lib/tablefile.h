@@ -17,6 +17,8 @@
  */
 #define TABLE_TAIL 4096u
 
+struct guide;
+
 struct table {
 	struct view view;
 	uint64_t size;
@@ -26,7 +28,9 @@ struct table {
 	struct cache *cache;	   /* or NULL */
 	struct counters *counters; /* or NULL */
 	atomic_uint refs;
-	_Atomic(struct block *) root; /* kept from its first use on */
+	atomic_uint_fast64_t lookups;  /* before there was a guide */
+	_Atomic(struct guide *) guide; /* guide.h */
+	_Atomic(struct block *) root;  /* kept from its first use on */
 	/*
 	 * Where the cache has room for it, pages of the filter, each kept from
 	 * its first use on; NULL while nothing was asked.

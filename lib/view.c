@@ -8,6 +8,7 @@ void view_init(struct view *v, int fd, const struct dir *dir, const char *name,
 	memcpy(v->name, name, strnlen(name, NAME_SIZE - 1));
 	v->name[strnlen(name, NAME_SIZE - 1)] = '\0';
 	v->map_bytes = map_bytes;
+	v->uncounted = false;
 	atomic_init(&v->map, NULL);
 	atomic_init(&v->reads, 0);
 }
@@ -116,7 +117,8 @@ int view_read(struct view *v, struct window *w, uint64_t off, size_t len,
 		r = window_fill(v, w, off, len, limit, err);
 		if (r < 0)
 			return r;
-		view_count(v);
+		if (!v->uncounted)
+			view_count(v);
 	}
 	*out = slice_make(w->data + (off - w->off), len);
 	return 0;

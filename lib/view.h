@@ -4,8 +4,10 @@
  * A view reads by pread into the caller's window, and turns into a read-only
  * map once that pays (after VIEW_MAP_AFTER reads), because the first touch of
  * a mapped page costs ten preads and every later one none.  A one-shot tool
- * therefore maps nothing.  A view may be read by many threads at once; a
- * window belongs to one thread, or one iterator, at a time.
+ * therefore maps nothing.  Nor is a table mapped whose blocks are kept
+ * elsewhere: its reads do not count (`uncounted`), only those that view_count()
+ * is told of.  A view may be read by many threads at once; a window belongs to
+ * one thread, or one iterator, at a time.
  *
  * A file that grows is read the same way: the caller knows (from a published
  * length) which bytes are there.  A map is made once, over `map_bytes`, and
@@ -30,6 +32,7 @@ struct view {
 	const struct dir *dir;
 	char name[NAME_SIZE];
 	uint64_t map_bytes; /* length of the map to make; 0: never map */
+	bool uncounted;
 	_Atomic(const uint8_t *) map;
 	atomic_uint reads;
 };
@@ -46,7 +49,7 @@ void view_memory(struct view *v, uint8_t *data, uint64_t len,
  * pread.
  */
 void view_map(struct view *v, bool populate);
-/* One more read by other means than view_read(): perhaps a map now pays. */
+/* One more read that view_read() did not count: perhaps a map now pays. */
 void view_count(struct view *v);
 
 /* Where the bytes of a pread lie: grows as needed. */
