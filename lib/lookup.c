@@ -107,17 +107,12 @@ int lookup_in(struct store *db, struct generation *g, const struct root *roots,
 	return r;
 }
 
-/* A pinned reader's files cannot go away: what is missing is damage. */
-static int gone_is_damage(struct store *db, int r, struct store_error *e,
-			  struct store_error *err)
+/* What an attempt ended with, told. */
+static int tell(int r, const struct store_error *e, struct store_error *err)
 {
-	if (r == STORE_EGONE)
-		return store_fail(err, STORE_ECORRUPT,
-				  "%s; the manifest names it",
-				  e->code ? e->text : db->dir.path);
 	if (r < 0 && err && err->code == 0)
 		*err = *e;
-	return r;
+	return r == STORE_EGONE ? snapshot_gone(err) : r;
 }
 
 int lookup(struct store *db, struct slice key, struct lookup *l,
@@ -134,14 +129,14 @@ int lookup(struct store *db, struct slice key, struct lookup *l,
 	r = lookup_in(db, g, NULL, 0, key, l, &e);
 	generation_close(g);
 	if (r != STORE_EGONE)
-		return gone_is_damage(db, r, &e, err);
+		return tell(r, &e, err);
 	e = STORE_ERROR_INIT;
 	r = generation_pin(db, &g, err);
 	if (r < 0)
 		return r;
 	r = lookup_in(db, g, NULL, 0, key, l, &e);
 	generation_unpin(db, g);
-	return gone_is_damage(db, r, &e, err);
+	return tell(r, &e, err);
 }
 
 static int check_key(struct slice key, struct store_error *err)

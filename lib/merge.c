@@ -125,6 +125,8 @@ static int advance_top(struct merge *m, struct store_error *err)
 
 	if (r < 0)
 		return r;
+	if (r > 0 && m->filled == 1)
+		return 0; /* nobody is left to be compared with */
 	if (r > 0)
 		s->prefix = slice_prefix(s->it->e.key);
 	else

@@ -69,10 +69,11 @@ int store_snapshot_get(struct store_snapshot *s, struct slice key,
 
 struct store_iter {
 	struct store_snapshot *snap;
-	bool own; /* the snapshot was made for us */
-	struct iter *merge;
+	bool own;	   /* the snapshot was made for us */
+	bool on;	   /* stands on an entry */
+	bool valued;	   /* `value` holds the current one */
+	struct iter *walk; /* the only source, or a merge of them */
 	struct buf value;
-	bool valued; /* `value` holds the current one */
 };
 
 /* Every log and run of the snapshot, newest first. */
@@ -119,8 +120,10 @@ int store_iter_open(struct store *db, struct store_snapshot *snap,
 	}
 	if (r == 0) {
 		r = open_sources(snap, sources, &n, err);
-		if (r == 0)
-			r = merge_open(&it->merge, sources, n, err);
+		if (r == 0 && n == 1)
+			it->walk = sources[0];
+		else if (r == 0)
+			r = merge_open(&it->walk, sources, n, err);
 		else
 			while (n > 0)
 				iter_close(sources[--n]);
@@ -138,7 +141,7 @@ void store_iter_close(struct store_iter *it)
 {
 	if (!it)
 		return;
-	iter_close(it->merge);
+	iter_close(it->walk);
 	if (it->own)
 		store_snapshot_free(it->snap);
 	buf_free(&it->value);
@@ -147,14 +150,13 @@ void store_iter_close(struct store_iter *it)
 
 static bool is_live(const struct store_iter *it)
 {
-	const struct entry *e = &it->merge->e;
+	const struct entry *e = &it->walk->e;
 
 	return e->kind == ENTRY_PUT &&
 	       (e->expires_ms == 0 || e->expires_ms > it->snap->now_ms);
 }
 
-/* A file of a pinned generation is missing. */
-static int is_damage(struct store_error *err)
+int snapshot_gone(struct store_error *err)
 {
 	struct store_error e = STORE_ERROR_INIT;
 
@@ -170,62 +172,67 @@ static int is_damage(struct store_error *err)
 static int settle(struct store_iter *it, int r, bool forward,
 		  struct store_error *err)
 {
-	const struct iter_ops *ops = it->merge->ops;
+	const struct iter_ops *ops = it->walk->ops;
 
 	it->valued = false;
 	while (r == 1 && !is_live(it))
-		r = forward ? ops->next(it->merge, err)
-			    : ops->prev(it->merge, err);
-	return r == STORE_EGONE ? is_damage(err) : r;
+		r = forward ? ops->next(it->walk, err)
+			    : ops->prev(it->walk, err);
+	it->on = r == 1;
+	return r == STORE_EGONE ? snapshot_gone(err) : r;
 }
 
 int store_iter_first(struct store_iter *it, struct store_error *err)
 {
-	return settle(it, it->merge->ops->first(it->merge, err), true, err);
+	return settle(it, it->walk->ops->first(it->walk, err), true, err);
 }
 
 int store_iter_last(struct store_iter *it, struct store_error *err)
 {
-	return settle(it, it->merge->ops->last(it->merge, err), false, err);
+	return settle(it, it->walk->ops->last(it->walk, err), false, err);
 }
 
 int store_iter_seek(struct store_iter *it, struct slice key,
 		    struct store_error *err)
 {
-	return settle(it, it->merge->ops->seek(it->merge, key, err), true, err);
+	return settle(it, it->walk->ops->seek(it->walk, key, err), true, err);
 }
 
 int store_iter_seek_before(struct store_iter *it, struct slice key,
 			   struct store_error *err)
 {
-	return settle(it, it->merge->ops->seek_before(it->merge, key, err),
-		      false, err);
+	return settle(it, it->walk->ops->seek_before(it->walk, key, err), false,
+		      err);
 }
 
 int store_iter_next(struct store_iter *it, struct store_error *err)
 {
-	return settle(it, it->merge->ops->next(it->merge, err), true, err);
+	if (!it->on)
+		return 0;
+	return settle(it, it->walk->ops->next(it->walk, err), true, err);
 }
 
 int store_iter_prev(struct store_iter *it, struct store_error *err)
 {
-	return settle(it, it->merge->ops->prev(it->merge, err), false, err);
+	if (!it->on)
+		return 0;
+	return settle(it, it->walk->ops->prev(it->walk, err), false, err);
 }
 
 struct slice store_iter_key(const struct store_iter *it)
 {
-	return it->merge->e.key;
+	return it->walk->e.key;
 }
 
 uint64_t store_iter_value_len(const struct store_iter *it)
 {
-	return it->merge->e.value_len;
+	return it->walk->e.value_len;
 }
 
 int store_iter_value(struct store_iter *it, struct slice *value,
 		     struct store_error *err)
 {
-	struct iter *m = it->merge;
+	struct iter *m = it->walk;
 	struct slice s;
 	int r = 0;
 
@@ -251,7 +258,7 @@ int store_iter_value(struct store_iter *it, struct slice *value,
 int store_iter_read(struct store_iter *it, store_sink *sink, void *ctx,
 		    struct store_error *err)
 {
-	struct iter *m = it->merge;
+	struct iter *m = it->walk;
 	struct slice s;
 	int r = 0;
 

@@ -26,6 +26,12 @@ int lookup_in(struct store *db, struct generation *g, const struct root *roots,
 int lookup(struct store *db, struct slice key, struct lookup *l,
 	   struct store_error *err);
 
+/*
+ * A file of a pinned generation, as *err tells, is missing: it cannot have gone
+ * away, so that is damage, STORE_ECORRUPT.
+ */
+int snapshot_gone(struct store_error *err);
+
 /* Hand a value in memory to a sink, piece by piece. */
 int sink_pieces(struct slice value, store_sink *sink, void *ctx);
 

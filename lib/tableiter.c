@@ -3,6 +3,7 @@
 /* One block on the way from the root (rung 0) down to the data block. */
 struct rung {
 	struct block *block; /* NULL for the root, which the table keeps */
+	struct buf bytes;    /* a stream's instead, one after the other */
 	struct sst_place place;
 	struct block_reader r;
 };
@@ -11,7 +12,9 @@ struct table_iter {
 	struct iter it;
 	struct table *t;
 	bool stream;
+	bool backward; /* to the block before: more before it will be wanted */
 	struct window index_w, data_w, chunk_w;
+	size_t ahead; /* what data_w reads when it goes on and on */
 	struct block_chunks chunks; /* of the current entry, if chunked */
 	struct buf offsets;	    /* its chunk map; empty until asked for */
 	struct buf chunk;
@@ -19,6 +22,8 @@ struct table_iter {
 	uint32_t depth;
 	struct rung rungs[]; /* [depth] is the data block */
 };
+
+#define SEEK_AHEAD (8u << 10)
 
 enum mover { FIRST, LAST, SEEK, SEEK_BEFORE };
 
@@ -36,11 +41,65 @@ static int rung_error(struct table_iter *ti, const struct rung *l, int r,
 		       : table_corrupt(ti->t, l->place.off, l->r.why, err);
 }
 
+/* A window is filled from what is asked for on: let that begin earlier. */
+static int read_before(struct table_iter *ti, struct window *w,
+		       struct sst_place place, struct store_error *err)
+{
+	uint64_t size = ti->t->size, end, from = 0;
+	struct slice unused;
+
+	if (place.off > size || place.len > size - place.off ||
+	    place.len > w->ahead)
+		return 0; /* not sound, perhaps: who reads it says so */
+	end = place.off + place.len;
+	if (w->owner == &ti->t->view && w->off <= place.off &&
+	    end <= w->off + w->len)
+		return 0;
+	if (end > w->ahead)
+		from = end - w->ahead;
+	return view_read(&ti->t->view, w, from, (size_t)(end - from), size,
+			 &unused, err);
+}
+
+/*
+ * A stream passes by blocks that the cache is not to hold: it decodes each
+ * over the one before, where the core's own caches have it.
+ */
+static int stream_block(struct table_iter *ti, struct rung *l, struct window *w,
+			enum sst_kind kind, struct slice *bytes,
+			struct store_error *err)
+{
+	struct sst_block b;
+	int r = ti->backward ? read_before(ti, w, l->place, err) : 0;
+
+	if (r == 0)
+		r = table_stored(ti->t, w, l->place, kind, &b, err);
+	if (r < 0)
+		return r;
+	buf_clear(&l->bytes);
+	if (buf_reserve(&l->bytes, b.decoded) < 0)
+		return store_nomem(err);
+	*bytes = slice_make(l->bytes.data, b.decoded);
+	return table_decode(ti->t, l->place, &b, l->bytes.data, err);
+}
+
+static int kept_block(struct table_iter *ti, struct rung *l, struct window *w,
+		      enum sst_kind kind, struct slice *bytes,
+		      struct store_error *err)
+{
+	int r = table_block(ti->t, w, l->place, kind, true, &l->block, err);
+
+	if (r == 0)
+		*bytes = slice_make(l->block->data, l->block->len);
+	return r;
+}
+
 /* Load the block that the current entry of the rung above names. */
 static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 {
 	struct rung *l = &ti->rungs[n];
 	bool data = n == ti->depth;
+	struct window *w = data ? &ti->data_w : &ti->index_w;
 	struct slice bytes;
 	int r;
 
@@ -49,16 +108,15 @@ static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 	l->block = NULL;
 	if (n == 0) {
 		l->place = ti->t->footer.root;
-		r = table_root(ti->t, &ti->index_w, &bytes, err);
+		r = table_root(ti->t, w, &bytes, err);
 	} else if (!block_place(&l[-1].r.e, &l->place.off, &l->place.len)) {
 		return table_corrupt(ti->t, l[-1].place.off,
 				     "a malformed entry", err);
 	} else {
-		r = table_block(ti->t, data ? &ti->data_w : &ti->index_w,
-				l->place, data ? SST_DATA : SST_INDEX,
-				!ti->stream, &l->block, err);
-		if (r == 0)
-			bytes = slice_make(l->block->data, l->block->len);
+		bool keep = !ti->stream || (!data && ti->t->cache);
+
+		r = (keep ? kept_block : stream_block)(
+			ti, l, w, data ? SST_DATA : SST_INDEX, &bytes, err);
 	}
 	if (r < 0)
 		return r;
@@ -125,6 +183,9 @@ static int descend(struct table_iter *ti, uint32_t n, enum mover how,
 /* To the neighbouring data block: its first or its last entry. */
 static int cross(struct table_iter *ti, bool forward, struct store_error *err)
 {
+	ti->backward = !forward;
+	if (ti->data_w.ahead < ti->ahead)
+		ti->data_w.ahead *= 2;
 	for (uint32_t n = ti->depth; n-- > 0;) {
 		struct rung *l = &ti->rungs[n];
 		int r = forward ? block_next(&l->r) : block_prev(&l->r);
@@ -158,29 +219,39 @@ static int cross_checked(struct table_iter *ti, bool forward,
 	return r;
 }
 
-/* Show where the leaf stands, or be nowhere. */
-static int show(struct table_iter *ti, int r, struct store_error *err)
+/* Show the entry where the leaf stands. */
+static int show(struct table_iter *ti, struct store_error *err)
 {
-	struct block_reader *l = &leaf(ti)->r;
+	struct rung *l = leaf(ti);
+	const struct block_entry *b = &l->r.e;
 	struct entry *e = &ti->it.e;
 
 	buf_clear(&ti->offsets);
-	if (r > 0 && l->e.kind == BLOCK_INDEX)
-		r = table_corrupt(ti->t, leaf(ti)->place.off,
-				  "a malformed entry", err);
-	if (r > 0 && l->e.chunked && !block_chunks(&l->e, &ti->chunks))
-		r = table_corrupt(ti->t, leaf(ti)->place.off,
-				  "a malformed entry", err);
-	if (r <= 0) {
-		l->valid = false;
-		return r;
+	if (b->kind == BLOCK_INDEX ||
+	    (b->chunked && !block_chunks(b, &ti->chunks))) {
+		l->r.valid = false;
+		return table_corrupt(ti->t, l->place.off, "a malformed entry",
+				     err);
 	}
-	e->kind = (enum entry_kind)l->e.kind;
-	e->key = buf_slice(&l->key);
-	e->expires_ms = l->e.expires_ms;
-	e->chunked = l->e.chunked;
-	e->value = e->chunked ? SLICE_NULL : l->e.value;
-	e->value_len = e->chunked ? ti->chunks.value_len : e->value.len;
+	e->kind = (enum entry_kind)b->kind;
+	e->key = buf_slice(&l->r.key);
+	e->expires_ms = b->expires_ms;
+	e->chunked = b->chunked;
+	e->value = b->value;
+	e->value_len = b->value.len;
+	if (b->chunked) {
+		e->value = SLICE_NULL;
+		e->value_len = ti->chunks.value_len;
+	}
+	return 1;
+}
+
+/* The same after a move that gave `r`, or be nowhere. */
+static int settle(struct table_iter *ti, int r, struct store_error *err)
+{
+	if (r > 0)
+		return show(ti, err);
+	leaf(ti)->r.valid = false;
 	return r;
 }
 
@@ -192,6 +263,10 @@ static int iter_position(struct iter *it, enum mover how, struct slice key,
 	int r, d;
 
 	leaf(ti)->r.valid = false;
+	ti->backward = false;
+	/* Who seeks may want little; who goes on gets more each time. */
+	if (ti->stream && (how == SEEK || how == SEEK_BEFORE))
+		ti->data_w.ahead = SEEK_AHEAD;
 	r = descend(ti, 0, how, key, err);
 	/* the block where the key belongs has nothing on that side of it */
 	if (r == 0 && ti->rungs[0].r.valid)
@@ -202,7 +277,7 @@ static int iter_position(struct iter *it, enum mover how, struct slice key,
 			r = table_corrupt(ti->t, leaf(ti)->place.off, disagree,
 					  err);
 	}
-	return show(ti, r, err);
+	return settle(ti, r, err);
 }
 
 static int iter_first(struct iter *it, struct store_error *err)
@@ -226,30 +301,39 @@ static int iter_seek_before(struct iter *it, struct slice key,
 	return iter_position(it, SEEK_BEFORE, key, err);
 }
 
-static int iter_step(struct iter *it, bool forward, struct store_error *err)
+/* The leaf has nothing more (0), or is damaged. */
+static int leave(struct table_iter *ti, int r, bool forward,
+		 struct store_error *err)
 {
-	struct table_iter *ti = (struct table_iter *)it;
-	struct rung *l = leaf(ti);
-	int r;
-
-	if (!l->r.valid)
-		return 0;
-	r = forward ? block_next(&l->r) : block_prev(&l->r);
 	if (r < 0)
-		r = rung_error(ti, l, r, err);
-	else if (r == 0)
+		r = rung_error(ti, leaf(ti), r, err);
+	else
 		r = cross_checked(ti, forward, err);
-	return show(ti, r, err);
+	return settle(ti, r, err);
 }
 
 static int iter_next(struct iter *it, struct store_error *err)
 {
-	return iter_step(it, true, err);
+	struct table_iter *ti = (struct table_iter *)it;
+	struct block_reader *l = &leaf(ti)->r;
+	int r;
+
+	if (!l->valid)
+		return 0;
+	r = block_next(l);
+	return r > 0 ? show(ti, err) : leave(ti, r, true, err);
 }
 
 static int iter_prev(struct iter *it, struct store_error *err)
 {
-	return iter_step(it, false, err);
+	struct table_iter *ti = (struct table_iter *)it;
+	struct block_reader *l = &leaf(ti)->r;
+	int r;
+
+	if (!l->valid)
+		return 0;
+	r = block_prev(l);
+	return r > 0 ? show(ti, err) : leave(ti, r, false, err);
 }
 
 static int iter_chunk(struct iter *it, uint64_t i, struct slice *out,
@@ -278,6 +362,7 @@ static void close_iter(struct iter *it)
 
 	for (uint32_t n = 0; n <= ti->depth; n++) {
 		block_release(ti->rungs[n].block);
+		buf_free(&ti->rungs[n].bytes);
 		block_reader_release(&ti->rungs[n].r);
 	}
 	window_release(&ti->index_w);
@@ -317,6 +402,7 @@ int table_iter(struct table *t, bool stream, struct iter **out,
 	ti->stream = stream;
 	ti->depth = depth;
 	ti->index_w = WINDOW_INIT(VIEW_PAGE);
+	ti->ahead = ahead;
 	ti->data_w = WINDOW_INIT(ahead);
 	ti->chunk_w = WINDOW_INIT(ahead);
 	*out = &ti->it;
