@@ -11,59 +11,49 @@
 
 void many_release(struct many *m)
 {
-	for (unsigned i = 0; i < MANY_WORKERS; i++)
-		buf_free(&m->found[i]);
-	buf_free(&m->bytes);
-	free(m->offs);
-	free(m->answers);
+	free(m->bytes);
 	free(m->keys);
+	free(m->answers);
+}
+
+void many_found_release(struct many_found *found)
+{
+	for (unsigned i = 0; i < MANY_WORKERS; i++)
+		buf_free(&found[i].values);
 }
 
 void many_clear(struct many *m)
 {
-	for (unsigned i = 0; i < MANY_WORKERS; i++)
-		buf_clear(&m->found[i]);
-	buf_clear(&m->bytes);
+	for (unsigned i = 0; m->found && i < MANY_WORKERS; i++) {
+		buf_clear(&m->found[i].values);
+		m->found[i].last = 0;
+	}
+	m->used = 0;
 	m->n = 0;
 }
 
-static int grow(struct many *m, struct store_error *err)
+/* Room for all there may be: what is not used costs no memory. */
+static int make_room(struct many *m, struct store_error *err)
 {
-	size_t cap = m->cap ? m->cap * 4 : 64;
-	size_t *offs = realloc(m->offs, (cap + 1) * sizeof(*offs));
-	struct answer *answers;
-	struct slice *keys;
-
-	if (offs)
-		m->offs = offs;
-	answers = realloc(m->answers, cap * sizeof(*answers));
-	if (answers)
-		m->answers = answers;
-	keys = realloc(m->keys, cap * sizeof(*keys));
-	if (keys)
-		m->keys = keys;
-	if (!offs || !answers || !keys)
-		return store_nomem(err);
-	m->cap = cap;
-	return 0;
+	m->bytes = malloc(KEY_BYTES + STORE_KEY_MAX);
+	m->keys = malloc(KEYS_MOST * sizeof(*m->keys));
+	m->answers = malloc(KEYS_MOST * sizeof(*m->answers));
+	return m->bytes && m->keys && m->answers ? 0 : store_nomem(err);
 }
 
 int many_add(struct many *m, struct slice key, struct store_error *err)
 {
-	int r = m->n == m->cap ? grow(m, err) : 0;
-
-	if (r < 0)
-		return r;
-	m->offs[m->n] = m->bytes.len;
-	if (buf_append_slice(&m->bytes, key) < 0)
-		return store_nomem(err);
-	m->offs[++m->n] = m->bytes.len;
+	if (!m->bytes && make_room(m, err) < 0)
+		return STORE_ESYSTEM;
+	memcpy(m->bytes + m->used, key.data, key.len);
+	m->keys[m->n++] = slice_make(m->bytes + m->used, key.len);
+	m->used += key.len;
 	return 0;
 }
 
 bool many_is_full(const struct many *m)
 {
-	return m->n >= m->want || m->bytes.len >= KEY_BYTES;
+	return m->n >= m->want || m->used >= KEY_BYTES;
 }
 
 /* Values beyond what memory is to hold are read when their turn comes. */
@@ -71,20 +61,30 @@ static int keep(void *ctx, const struct store_found *f)
 {
 	struct many *m = ctx;
 	struct answer *a = &m->answers[f->index];
-	struct buf *found = &m->found[f->worker];
+	struct many_found *found;
+	struct buf *b;
 
 	*a = (struct answer){ .found = f->found,
 			      .large = f->large,
-			      .worker = (uint16_t)f->worker,
-			      .off = found->len,
+			      .worker = (uint8_t)f->worker,
 			      .len = (uint32_t)f->value.len };
-	if (!f->found || f->large || !m->values)
+	if (!f->found || f->large || !m->found)
 		return 0;
-	if (found->len + f->value.len > VALUE_BYTES / MANY_WORKERS) {
+	found = &m->found[f->worker];
+	b = &found->values;
+	/* A key that is asked for again is told of right behind the first. */
+	if (slice_eq(f->value,
+		     slice_make(b->data + found->last, b->len - found->last))) {
+		a->off = (uint32_t)found->last;
+		return 0;
+	}
+	if (b->len + f->value.len > VALUE_BYTES / MANY_WORKERS) {
 		a->large = true;
 		return 0;
 	}
-	return buf_append_slice(found, f->value) < 0 ? store_nomem(NULL) : 0;
+	found->last = b->len;
+	a->off = (uint32_t)b->len;
+	return buf_append_slice(b, f->value) < 0 ? store_nomem(NULL) : 0;
 }
 
 static int find_few(struct many *m, struct store *db, struct store_error *err)
@@ -95,7 +95,7 @@ static int find_few(struct many *m, struct store *db, struct store_error *err)
 	for (size_t i = 0; r >= 0 && i < m->n; i++) {
 		struct store_found f = { .index = i };
 
-		if (m->values)
+		if (m->found)
 			r = store_get(db, m->keys[i], &value, err);
 		else
 			r = store_read(db, m->keys[i], NULL, NULL, err);
@@ -113,8 +113,8 @@ static void adapt(struct many *m)
 {
 	size_t bytes = 1, want = m->want * 8;
 
-	for (unsigned i = 0; i < MANY_WORKERS; i++)
-		bytes += m->found[i].len;
+	for (unsigned i = 0; m->found && i < MANY_WORKERS; i++)
+		bytes += m->found[i].values.len;
 	if (want / m->n > VALUE_BYTES / 2 / bytes)
 		want = (size_t)((double)m->n * (VALUE_BYTES / 2) /
 				(double)bytes);
@@ -129,9 +129,6 @@ int many_find(struct many *m, struct store *db, struct store_error *err)
 
 	if (m->n == 0)
 		return 0;
-	for (size_t i = 0; i < m->n; i++)
-		m->keys[i] = slice_make(m->bytes.data + m->offs[i],
-					m->offs[i + 1] - m->offs[i]);
 	if (m->n < FEW)
 		return find_few(m, db, err);
 	r = store_get_many(db, m->keys, m->n, MANY_WORKERS, keep, m, err);
@@ -146,5 +143,16 @@ struct slice many_value(const struct many *m, size_t i)
 {
 	const struct answer *a = &m->answers[i];
 
-	return slice_make(m->found[a->worker].data + a->off, a->len);
+	return slice_make(m->found[a->worker].values.data + a->off, a->len);
+}
+
+void many_prefetch(const struct many *m, size_t i)
+{
+	const uint8_t *value;
+
+	if (i >= m->n || !m->found || !m->answers[i].len)
+		return;
+	value = many_value(m, i).data;
+	__builtin_prefetch(value);
+	__builtin_prefetch(value + 64);
 }

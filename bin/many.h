@@ -13,33 +13,46 @@
 
 /* What is known of a key. */
 struct answer {
-	uint64_t off; /* of its value in the memory of the thread that found it
-		       */
+	uint32_t off; /* of its value in the memory of who found it */
 	uint32_t len;
-	uint16_t worker;
+	uint8_t worker;
 	bool found;
 	bool large; /* the value is still to be read */
 };
 
 #define MANY_WORKERS 2u
 
+/*
+ * Values that one thread finds.  On lines of memory of its own: the other
+ * would wait at each.
+ */
+struct many_found {
+	_Alignas(64) struct buf values;
+	size_t last; /* where the last of them begins */
+};
+
+/* A batch. */
 struct many {
-	bool values; /* wanted, and not just whether they are there */
-	size_t want; /* keys that make a batch; grows and shrinks with values */
-	struct buf bytes; /* of the keys */
-	size_t *offs;	  /* of each, and of the end */
-	struct answer *answers;
+	/*
+	 * Of MANY_WORKERS, or NULL: whether the keys are there is all.  Batches
+	 * may share it, if one is answered before another is looked up.
+	 */
+	struct many_found *found;
+	size_t want;	/* keys that make it; grows and shrinks with values */
+	uint8_t *bytes; /* of the keys */
+	size_t used;
 	struct slice *keys;
-	size_t n, cap;
-	struct buf found[MANY_WORKERS];
+	struct answer *answers;
+	size_t n;
 };
 
 #define MANY_FIRST 4096u
-#define MANY_INIT(values_)                                                     \
-	((struct many){ .values = (values_), .want = MANY_FIRST })
+#define MANY_INIT(found_)                                                      \
+	((struct many){ .found = (found_), .want = MANY_FIRST })
 
 void many_release(struct many *m);
-void many_clear(struct many *m); /* for the next batch */
+void many_found_release(struct many_found *found);
+void many_clear(struct many *m); /* for the next keys */
 /* Add a key, which is copied. */
 int many_add(struct many *m, struct slice key, struct store_error *err);
 /* Are they enough? */
@@ -48,5 +61,7 @@ bool many_is_full(const struct many *m);
 int many_find(struct many *m, struct store *db, struct store_error *err);
 /* The value of key `i`; unless large. */
 struct slice many_value(const struct many *m, size_t i);
+/* That of key `i`, if there is such a key, is asked for soon. */
+void many_prefetch(const struct many *m, size_t i);
 
 #endif

@@ -95,6 +95,11 @@ static int find_in_log(struct part *p, struct memtable *log,
 	return r < 0 ? r : 0;
 }
 
+static bool is_same(const struct sought *a, const struct sought *b)
+{
+	return a->hash == b->hash && slice_eq(a->key, b->key);
+}
+
 /* The open keys [from, to) lie in the range of one table. */
 static int find_in_table(struct part *p, struct roster_table *rt, size_t from,
 			 size_t to, size_t *left, struct store_error *err)
@@ -102,8 +107,9 @@ static int find_in_table(struct part *p, struct roster_table *rt, size_t from,
 	struct many *m = p->m;
 	struct tablescan scan;
 	struct table_hit hit;
+	const struct sought *last = NULL;
 	struct table *t;
-	int r = roster_open(m->db, m->roster, rt, &t, err);
+	int r = roster_open(m->db, m->roster, rt, &t, err), found = 0;
 
 	if (r < 0)
 		return r;
@@ -115,7 +121,12 @@ static int find_in_table(struct part *p, struct roster_table *rt, size_t from,
 		if (i + AHEAD < to)
 			tablescan_prefetch(&scan,
 					   m->sought[p->open[i + AHEAD]].hash);
-		r = tablescan_get(&scan, s->key, s->hash, &hit, err);
+		/* What is asked for again was found just now. */
+		if (!last || !is_same(s, last))
+			found = tablescan_get(&scan, s->key, s->hash, &hit,
+					      err);
+		last = s;
+		r = found;
 		if (r > 0)
 			r = tell(p, item, hit.kind, hit.expires_ms,
 				 hit.chunked ? NULL : &hit.value);
@@ -226,28 +237,45 @@ static int find_all(struct many *m, uint32_t *open, size_t n, unsigned workers,
 	return r;
 }
 
-/* The keys behind their indexes, one after the other, and their items. */
-static int collect(const struct slice *keys, size_t n, struct buf *bytes,
-		   struct order_item *items, struct store_error *err)
+/* Room for all keys behind their indexes. */
+static int make_room(const struct slice *keys, size_t n, struct buf *bytes,
+		     struct store_error *err)
 {
+	uint64_t len = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		if (keys[i].len == 0 || keys[i].len > STORE_KEY_MAX)
 			return store_fail(err, STORE_EINVAL,
 					  "a key of %zu bytes: it must have 1 "
 					  "to %u",
 					  keys[i].len, STORE_KEY_MAX);
-		if (bytes->len > UINT32_MAX - STORE_KEY_MAX - 4)
-			return store_fail(err, STORE_EINVAL,
-					  "keys of more than 4 GiB");
-		if (buf_append_u32(bytes, (uint32_t)i) < 0 ||
-		    buf_append_slice(bytes, keys[i]) < 0)
-			return store_nomem(err);
+		len += 4 + keys[i].len;
+	}
+	if (len > UINT32_MAX)
+		return store_fail(err, STORE_EINVAL, "keys of more than 4 GiB");
+	bytes->data = malloc(len + 1);
+	bytes->cap = len + 1;
+	return bytes->data ? 0 : store_nomem(err);
+}
+
+/* The keys behind their indexes, one after the other, and their items. */
+static int collect(const struct slice *keys, size_t n, struct buf *bytes,
+		   struct order_item *items, struct store_error *err)
+{
+	int r = make_room(keys, n, bytes, err);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		uint8_t *p = bytes->data + bytes->len;
+
+		put_u32(p, (uint32_t)i);
+		memcpy(p + 4, keys[i].data, keys[i].len);
 		items[i] = (struct order_item){
-			.off = (uint32_t)(bytes->len - keys[i].len),
+			.off = (uint32_t)bytes->len + 4,
 			.key_len = (uint16_t)keys[i].len,
 		};
+		bytes->len += 4 + keys[i].len;
 	}
-	return 0;
+	return r;
 }
 
 /* In order, each key copied behind the one before it. */
@@ -268,20 +296,24 @@ static void line_up(struct many *m, const struct buf *bytes,
 	}
 }
 
-/* Sort them into m->sought; *copies holds them. */
+_Static_assert(sizeof(struct sought) >= sizeof(struct order_item),
+	       "what is sought has room for items");
+
+/* Sort them into m->sought, which lends its memory; *copies holds them. */
 static int seek_in_order(struct many *m, const struct slice *keys, size_t n,
 			 uint8_t **copies, struct store_error *err)
 {
-	struct order_item *items = malloc(2 * (n + 1) * sizeof(*items));
+	struct order_item *items = malloc((n + 1) * sizeof(*items));
 	struct buf bytes = BUF_INIT;
 	int r;
 
-	r = items ? collect(keys, n, &bytes, items, err) : store_nomem(err);
+	m->sought = malloc((n + 1) * sizeof(*m->sought));
+	r = items && m->sought ? collect(keys, n, &bytes, items, err)
+			       : store_nomem(err);
 	if (r == 0) {
 		*copies = malloc(bytes.len + 1);
-		m->sought = malloc((n + 1) * sizeof(*m->sought));
-		if (!*copies || !m->sought ||
-		    order_keys(bytes.data, items, items + n, (uint32_t)n) < 0)
+		if (!*copies || order_keys(bytes.data, items, (void *)m->sought,
+					   (uint32_t)n) < 0)
 			r = store_nomem(err);
 	}
 	if (r == 0)
@@ -314,6 +346,8 @@ int store_get_many(struct store *db, const struct slice *keys, size_t n,
 		for (size_t i = 0; i < n; i++)
 			open[i] = (uint32_t)i;
 		r = find_all(&m, open, n, workers, err);
+		if (r == STORE_EGONE)
+			r = snapshot_gone(err);
 	}
 	store_snapshot_free(m.snap);
 	free(m.sought);

@@ -3,11 +3,13 @@
  *
  * The blocks of the index and of data that the last key needed stay decoded,
  * in the scan's own memory, for the next ones; nothing goes through the cache.
- * One thread at a time.
+ * Where the index block has led to is kept, too: the next key is in the same
+ * data block, or in one of the next, as a rule.  One thread at a time.
  */
 #ifndef LIB_TABLESCAN_H
 #define LIB_TABLESCAN_H
 
+#include "formats/block.h"
 #include "formats/sstable.h"
 #include "lib/table.h"
 #include "lib/view.h"
@@ -22,6 +24,7 @@ struct tablescan {
 	struct table *t; /* borrowed */
 	struct window w;
 	struct tablescan_block index, data;
+	struct block_reader at; /* in the lowest index: leads to `data` */
 };
 
 struct table_hit {
@@ -36,7 +39,10 @@ void tablescan_release(struct tablescan *s);
 
 /* A key of this table_hash() comes soon. */
 void tablescan_prefetch(const struct tablescan *s, uint64_t hash);
-/* Find `key`: 1 and *hit (a tombstone is found, too), or 0. */
+/*
+ * Find `key`, which is not below the one before it: 1 and *hit (a tombstone is
+ * found, too), or 0.
+ */
 int tablescan_get(struct tablescan *s, struct slice key, uint64_t hash,
 		  struct table_hit *hit, struct store_error *err);
 

@@ -164,3 +164,101 @@ load helper
   while read -r k; do printf '%s\0' "$k"; lsm-get "$k"; printf '\0'; done < keys | cksum > b
   cmp a b
 }
+
+# A store of 000001 to 020000, every third of them deleted; `keys` asks for
+# each ten times, `want` is the answer.  More than one batch, by several
+# threads.
+many_keys() {
+  lsm-init write_buffer=64K table_bytes=32K maintenance=cron
+  seq -f '%06.0f' 20000 | sed 's/.*/&\tvalue of &/' | lsm-put
+  lsm-flush
+  seq -f '%06.0f' 3 3 20000 | lsm-del
+  for i in {1..10}; do seq -f '%06.0f' 20000; done | shuf --random-source=<(yes) > keys
+  awk '$1 % 3 { print $1 "\tvalue of " $1 }' keys > want
+}
+
+@test "get: a key that is asked for again and again is answered each time" {
+  many_keys
+  lsm-get < keys > out || [ $? -eq 1 ]
+  cmp out want
+  awk '$1 % 3 == 0' keys > want.absent
+  run -1 --separate-stderr lsm-get --missing < keys
+  lsm-get --missing < keys > out || [ $? -eq 1 ]
+  cmp out want.absent
+  run -1 --separate-stderr lsm-get -e < keys
+  [ -z "$output$stderr" ]
+  awk '$1 % 3' keys > present
+  lsm-get -e < present
+  lsm-get < present | cmp - want
+}
+
+@test "get: a bad key behind many is told after all of them are answered" {
+  many_keys
+  { cat keys; printf 'b\tc\n'; cat keys; } > bad
+  local status=0
+  lsm-get < bad > out 2> message || status=$?
+  [ $status -eq 65 ]
+  cmp out want
+  [ "$(wc -l < message)" -eq 1 ]
+  grep -q 'line 200001' message
+}
+
+@test "get: many keys before a pause are all answered in it" {
+  many_keys
+  mkfifo ask answer
+  lsm-get < ask > answer 3>&- &
+  exec 4> ask 5< answer
+  cat keys >&4
+  timeout 60 head -n "$(wc -l < want)" <&5 | cmp - want
+  lsm-put 000001 new
+  echo 000001 >&4
+  read -r -t 60 line <&5
+  [ "$line" = $'000001\tnew' ]
+  echo 000003 >&4
+  exec 4>&-
+  [ -z "$(cat <&5)" ]
+  exec 5<&-
+  local status=0
+  wait $! || status=$?
+  [ $status -eq 1 ]
+}
+
+@test "get: the answers to many keys that cannot be written are status 74, once" {
+  many_keys
+  { cat keys; printf 'b\tc\n'; } > bad
+  for i in keys bad; do
+    run -74 --separate-stderr sh -c 'lsm-get < $1 > /dev/full' - $i
+    one_message_of lsm-get
+    [[ $stderr == *space* ]]
+  done
+  run -74 sh -c 'lsm-get --missing < keys > /dev/full'
+}
+
+@test "get: who reads the answers to many keys may stop: that is SIGPIPE" {
+  many_keys
+  for i in {1..20}; do cat keys; done > many
+  run -0 bash -c 'lsm-get < many | head -n 1; [ "${PIPESTATUS[0]}" -eq 141 ]'
+  [ "$output" = "$(head -n 1 want)" ]
+}
+
+@test "get: a table that is missing is damage, whether one key is asked or many" {
+  many_keys
+  rm -f data/*.sst
+  run -65 --separate-stderr lsm-get < keys
+  [[ $stderr == *.sst* ]]
+  run -65 --separate-stderr lsm-get 000001
+  [[ $stderr == *.sst* ]]
+}
+
+@test "get: a damaged table ends many answers with status 65, all of them right" {
+  many_keys
+  local table status=0
+  table=$(find data -name '*.sst' | sort | head -n 1)
+  chmod u+w "$table"
+  printf X | dd of="$table" bs=1 seek=100 conv=notrunc status=none
+  lsm-get < keys > out 2> message || status=$?
+  [ $status -eq 65 ]
+  [ "$(wc -l < message)" -eq 1 ]
+  grep -qF "$table" message
+  head -c "$(stat -c %s out)" want | cmp - out
+}
