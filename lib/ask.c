@@ -205,7 +205,7 @@ static int tell_end(const struct question *q, uint32_t step, int status,
 		return refuse(q, step,
 			      "was killed, perhaps for taking too long", err);
 	default:
-		name = sigdescr_np(WTERMSIG(status));
+		name = strsignal(WTERMSIG(status));
 		snprintf(text, sizeof(text), "crashed: %s",
 			 name ? name : "by a signal");
 		return refuse(q, step, text, err);

@@ -24,12 +24,12 @@ static void limit(int resource, rlim_t soft, rlim_t hard)
 {
 	struct rlimit now, l = { soft, hard };
 
-	if (getrlimit((__rlimit_resource_t)resource, &now) == 0) {
+	if (getrlimit(resource, &now) == 0) {
 		if (l.rlim_max > now.rlim_max)
 			l.rlim_max = now.rlim_max;
 		if (l.rlim_cur > l.rlim_max)
 			l.rlim_cur = l.rlim_max;
-		setrlimit((__rlimit_resource_t)resource, &l);
+		setrlimit(resource, &l);
 	}
 }
 
@@ -126,7 +126,7 @@ void confine(pid_t parent, const struct confines *c)
 	limit(RLIMIT_CPU, c->cpu_s, c->cpu_s + 1);
 	limit(RLIMIT_STACK, CONFINED_STACK, CONFINED_STACK);
 	default_signals();
-	closefrom(0);
+	syscall(SYS_close_range, 0, ~0U, 0);
 	/*
 	 * Who can make no call cannot wait for anything; and the time for which
 	 * somebody has stopped it, or given it no processor, is not its own.

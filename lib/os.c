@@ -2,9 +2,7 @@
 
 #include "lib/confine.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/auxv.h>
@@ -13,6 +11,7 @@
 #include <sys/random.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -20,9 +19,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Linux 6.8; older headers lack it. */
-#ifndef STATX_MNT_ID_UNIQUE
+/* What a C library may not know yet of Linux, or not at all. */
+#ifndef STATX_MNT_ID
+#include <linux/stat.h>
+#endif
+#ifndef STATX_MNT_ID_UNIQUE /* 6.8 */
 #define STATX_MNT_ID_UNIQUE 0x00004000U
+#endif
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 0x00000008
 #endif
 
 static int real_openat(int dirfd, const char *name, int flags, mode_t mode)
@@ -34,7 +39,7 @@ static ssize_t real_pread_cached(int fd, void *p, size_t n, off_t off)
 {
 	struct iovec v = { p, n };
 
-	return preadv2(fd, &v, 1, off, RWF_NOWAIT);
+	return syscall(SYS_preadv2, fd, &v, 1, off, off >> 32, RWF_NOWAIT);
 }
 
 static int real_renameat(int dirfd, const char *from, const char *to)
@@ -56,8 +61,8 @@ static int real_place(int fd, struct os_place *p)
 {
 	struct statx x;
 
-	if (statx(fd, "", AT_EMPTY_PATH,
-		  STATX_INO | STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &x) < 0)
+	if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH,
+		    STATX_INO | STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &x) < 0)
 		return -1;
 	p->dev = makedev(x.stx_dev_major, x.stx_dev_minor);
 	p->inode = x.stx_ino;
@@ -104,27 +109,44 @@ static void *real_map(int fd, size_t len, bool populate)
 	return p;
 }
 
+/* As the kernel has it; by the call itself nothing is asked besides. */
+struct entry64 {
+	uint64_t inode, next;
+	uint16_t len;
+	uint8_t type;
+	char name[];
+};
+
+static int list_piece(const char *at, long n, os_list_fn *fn, void *ctx)
+{
+	const char *end = at + n;
+	int r = 0;
+
+	while (r == 0 && at < end) {
+		const struct entry64 *e = (const void *)at;
+
+		if (strcmp(e->name, ".") && strcmp(e->name, ".."))
+			r = fn(ctx, e->name);
+		at += e->len;
+	}
+	return r;
+}
+
 static int real_list(int dirfd, os_list_fn *fn, void *ctx)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *e;
-	DIR *d;
-	int r = 0;
+	_Alignas(8) char buf[4096];
+	int r = 0, e;
+	long n = 0;
 
 	if (fd < 0)
 		return -1;
-	d = fdopendir(fd);
-	if (!d) {
-		close(fd);
-		return -1;
-	}
-	for (errno = 0; r == 0 && (e = readdir(d)); errno = 0)
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			r = fn(ctx, e->d_name);
-	if (r == 0 && errno)
-		r = -1;
-	closedir(d);
-	return r;
+	while (r == 0 && (n = syscall(SYS_getdents64, fd, buf, 4096)) > 0)
+		r = list_piece(buf, n, fn, ctx);
+	e = errno;
+	close(fd);
+	errno = e;
+	return r == 0 && n < 0 ? -1 : r;
 }
 
 static int real_random(void *p, size_t n)
@@ -334,72 +356,6 @@ struct timespec os_deadline(int64_t ms_from_now)
 
 	return (struct timespec){ .tv_sec = (time_t)(us / 1000000),
 				  .tv_nsec = (long)(us % 1000000) * 1000 };
-}
-
-/* Their caches are not coherent between hosts: a lock would not be enough. */
-static bool is_network(long type)
-{
-	switch (type) {
-	case NFS_SUPER_MAGIC:
-	case SMB_SUPER_MAGIC:
-	case 0xff534d42: /* CIFS */
-	case 0xfe534d42: /* SMB2 */
-	case V9FS_MAGIC:
-	case AFS_SUPER_MAGIC:
-	case 0x00c36400: /* Ceph */
-	case 0x0bd00bd0: /* Lustre */
-		return true;
-	default:
-		return false;
-	}
-}
-
-int dir_open(struct dir *d, const char *path, struct store_error *err)
-{
-	*d = DIR_INIT;
-	d->fd = os.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-			  0);
-	if (d->fd < 0) {
-		int e = errno;
-
-		if (e == ENOENT || e == ENOTDIR)
-			return store_fail(err, STORE_ENOSTORE,
-					  "%s: no store here: %s", path,
-					  strerror(e));
-		return store_fail_errno(err, path, NULL, "open", e);
-	}
-	d->path = strdup(path);
-	if (!d->path) {
-		dir_close(d);
-		return store_nomem(err);
-	}
-	if (is_network(os.fs_type(d->fd))) {
-		store_fail(err, STORE_ECONFIG,
-			   "%s: on a network filesystem, whose caches are not "
-			   "coherent between hosts; use a local one",
-			   path);
-		dir_close(d);
-		return STORE_ECONFIG;
-	}
-	return 0;
-}
-
-void dir_close(struct dir *d)
-{
-	os_close(d->fd);
-	free(d->path);
-	*d = DIR_INIT;
-}
-
-int dir_sync(const struct dir *d, struct store_error *err)
-{
-#ifdef MUTANT_no_dir_fsync
-	return 0;
-#endif
-	if (os.fsync(d->fd) == 0)
-		return 0;
-	store_fail_errno(err, d->path, NULL, "fsync", errno);
-	return STORE_EIO;
 }
 
 static int not_regular(const struct dir *d, const char *name,

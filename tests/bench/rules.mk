@@ -49,10 +49,10 @@ $(BENCH)/fill $(BENCH)/trace: $(BENCH)/%: $O/tests/bench/%.o \
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -ldl -lm -lpthread
 
-# As /bin/true, but without what a shared C library costs; no sanitizer is.
+# As /bin/true, but without what a shared C library costs; linked as the tools.
 $(BENCH)/nothing: tests/bench/nothing.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(filter-out $(SANITIZE),$(CFLAGS)) -static -o $@ $<
+	$(Q)$(or $(MUSL),$(CC)) $(CPPFLAGS) $(filter-out $(SANITIZE),$(CFLAGS)) -static -o $@ $<
 
 BENCH_TOOLS := $(BENCH_DRIVES) $(BENCH)/data $(BENCH)/nothing \
                $(BENCH)/append $(BENCH)/spawn $(BENCH)/fill $(BENCH)/trace
