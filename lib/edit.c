@@ -11,6 +11,17 @@ struct item {
 	uint8_t kind;
 };
 
+/* Items [from, to) of the batch, ascending, each key once. */
+struct span {
+	uint32_t from, to;
+};
+
+/* A part of the tree; root 0: nothing, of height 0. */
+struct part {
+	uint32_t root;
+	int height;
+};
+
 void tree_edit_init(struct tree_edit *e, struct memtable *m,
 		    const struct root *at)
 {
@@ -74,21 +85,36 @@ static void set_item(struct tree_node *n, const struct item *it)
 	n->shape = (uint8_t)((n->shape & ~NODE_KIND) | it->kind);
 }
 
+/* The node, ours to change: a copy, if it is published. */
+static int own(struct tree_edit *e, uint32_t i, unsigned under, uint32_t *out,
+	       struct store_error *err)
+{
+	struct tree_node n;
+	int r;
+
+	*out = i;
+	if (is_new(e, i))
+		return 0;
+	r = tree_load(&e->base, i, under, &n, err);
+	return r < 0 ? r : add_node(e, &n, out, err);
+}
+
 /*
  * Node `i` has become too high on side `s`: make its child, or its child's
- * inner child, the root of this part.  Both lie on the path just inserted
- * into, so they are ours to change.
+ * inner child, the root of this part.
  */
 static int rotate(struct tree_edit *e, uint32_t i, int s, const int h[2],
-		  uint32_t *out, struct store_error *err)
+		  struct part *out, struct store_error *err)
 {
-	struct tree_node *n = node(e, i);
-	uint32_t ci = n->child[s], gi;
-	struct tree_node *c, *g;
+	uint32_t ci = node(e, i)->child[s], gi;
+	struct tree_node *n, *c, *g;
 	int hc[2], hg[2], hn[2];
+	int r;
 
-	if (!is_new(e, ci))
-		goto damaged;
+	r = own(e, ci, TREE_HEIGHT_MAX + 1, &ci, err);
+	if (r < 0)
+		return r;
+	n = node(e, i);
 	c = node(e, ci);
 	heights(c, hc);
 	if (hc[s] >= hc[!s]) {
@@ -99,12 +125,14 @@ static int rotate(struct tree_edit *e, uint32_t i, int s, const int h[2],
 		c->child[!s] = i;
 		hc[!s] = n->height;
 		set_heights(c, hc);
-		*out = ci;
+		*out = (struct part){ ci, c->height };
 		return 0;
 	}
-	gi = c->child[!s];
-	if (!is_new(e, gi))
-		goto damaged;
+	r = own(e, c->child[!s], c->height, &gi, err);
+	if (r < 0)
+		return r;
+	n = node(e, i);
+	c = node(e, ci);
 	g = node(e, gi);
 	heights(g, hg);
 	c->child[!s] = g->child[s];
@@ -119,12 +147,50 @@ static int rotate(struct tree_edit *e, uint32_t i, int s, const int h[2],
 	hg[s] = c->height;
 	hg[!s] = n->height;
 	set_heights(g, hg);
-	*out = gi;
+	*out = (struct part){ gi, g->height };
 	return 0;
-damaged:
-	return store_corrupt(err, e->base.m->dir->path,
-			     e->base.m->tree.view.name,
-			     (uint64_t)i * NODE_BYTES, "impossible balance");
+}
+
+/*
+ * One part of `left`, then node `k`, which is ours, then `right`.  Where one
+ * is higher, `k` goes down its inner edge to where the heights agree; what
+ * comes of that is higher by at most one, so that a rotation mends it.
+ */
+static int join(struct tree_edit *e, struct part left, uint32_t k,
+		struct part right, struct part *out, struct store_error *err)
+{
+	int s = left.height > right.height, h[2], r;
+	struct part tall = s ? left : right, inner;
+	struct tree_node *n;
+	uint32_t i;
+
+	if (left.height - right.height <= 1 &&
+	    right.height - left.height <= 1) {
+		n = node(e, k);
+		n->child[0] = left.root;
+		n->child[1] = right.root;
+		set_heights(n, (int[2]){ left.height, right.height });
+		*out = (struct part){ k, n->height };
+		return 0;
+	}
+	r = own(e, tall.root, (unsigned)tall.height + 1, &i, err);
+	if (r < 0)
+		return r;
+	n = node(e, i);
+	heights(n, h);
+	inner = (struct part){ n->child[s], h[s] };
+	r = s ? join(e, inner, k, right, &inner, err)
+	      : join(e, left, k, inner, &inner, err);
+	if (r < 0)
+		return r;
+	n = node(e, i);
+	n->child[s] = inner.root;
+	h[s] = inner.height;
+	if (h[s] - h[!s] > 1)
+		return rotate(e, i, s, h, out, err);
+	set_heights(n, h);
+	*out = (struct part){ i, n->height };
+	return 0;
 }
 
 /* Load a node, published or ours, as a copy. */
@@ -155,106 +221,173 @@ static int order(struct tree_edit *e, const struct item *it,
 	return 0;
 }
 
-static int insert(struct tree_edit *e, uint32_t i, unsigned under,
-		  const struct item *it, uint32_t *out, struct store_error *err)
+/* Item `i` of the batch. */
+static int item(const struct tree_edit *e, uint32_t i, struct item *it,
+		struct store_error *err)
 {
-	struct tree_node n = { .height = 1, .shape = 1 << NODE_BALANCE_SHIFT };
-	uint32_t child;
-	int h[2];
-	int c, s, r;
+	const struct order_item *o = &e->items[i];
+	uint64_t at = WAL_BATCH_HEADER + o->off - o->tag;
+	struct wal_entry en;
+	const char *why;
 
-	if (!i) {
-		set_item(&n, it);
-		e->at.entries++;
-		return add_node(e, &n, out, err);
-	}
-	r = fetch(e, i, under, &n, err);
-	if (r == 0)
-		r = order(e, it, &n, &c, err);
-	if (r < 0)
-		return r;
-	if (!is_new(e, i)) {
-		r = add_node(e, &n, &i, err);
-		if (r < 0)
-			return r;
-	}
-	*out = i;
-	if (c == 0) {
-		set_item(node(e, i), it);
-		return 0;
-	}
-	s = c > 0;
-	r = insert(e, n.child[s], n.height, it, &child, err);
-	if (r < 0)
-		return r;
-	node(e, i)->child[s] = child;
-	heights(&n, h);
-	h[s] = node(e, child)->height;
-	if (h[s] - h[!s] > 1)
-		return rotate(e, i, s, h, out, err);
-	set_heights(node(e, i), h);
+	if (!wal_entry_decode(slice_make(e->batch.data + at, e->batch.len - at),
+			      &en, &why))
+		return store_corrupt(err, e->base.m->dir->path,
+				     e->base.m->log.name, e->at.log_bytes + at,
+				     why);
+	*it = (struct item){ .key = en.key,
+			     .prefix = slice_prefix(en.key),
+			     .off = e->at.log_bytes + at,
+			     .len = (uint32_t)en.length,
+			     .kind = en.kind };
 	return 0;
 }
 
-static int item_cmp(const void *a, const void *b)
+/* A part of nothing but items, as low as can be. */
+static int build(struct tree_edit *e, struct span s, struct part *out,
+		 struct store_error *err)
 {
-	const struct item *x = a, *y = b;
-	int c;
+	struct tree_node n = { .height = 1, .shape = 1 << NODE_BALANCE_SHIFT };
+	uint32_t middle = s.from + (s.to - s.from) / 2, k;
+	struct part left = { 0, 0 }, right = { 0, 0 };
+	struct item it;
+	int r = 0;
 
-	if (x->prefix != y->prefix)
-		return x->prefix < y->prefix ? -1 : 1;
-	c = slice_cmp(x->key, y->key);
-	/* The later of two on one key wins: it is inserted last. */
-	return c ? c : (x->off > y->off) - (x->off < y->off);
+	if (middle > s.from)
+		r = build(e, (struct span){ s.from, middle }, &left, err);
+	if (r == 0 && middle + 1 < s.to)
+		r = build(e, (struct span){ middle + 1, s.to }, &right, err);
+	if (r == 0)
+		r = item(e, middle, &it, err);
+	if (r < 0)
+		return r;
+	set_item(&n, &it);
+	r = add_node(e, &n, &k, err);
+	e->at.entries++;
+	return r < 0 ? r : join(e, left, k, right, out, err);
 }
 
-static int collect(struct tree_edit *e, struct item *items, uint32_t count,
-		   struct store_error *err)
+/*
+ * Where node `n` divides the items: *at is the first that is not below it;
+ * *same tells whether it has the node's key, and is then *it.
+ */
+static int divide(struct tree_edit *e, struct span s, const struct tree_node *n,
+		  uint32_t *at, bool *same, struct item *it,
+		  struct store_error *err)
+{
+	int c, r;
+
+	*same = false;
+	while (s.from < s.to) {
+		uint32_t middle = s.from + (s.to - s.from) / 2;
+
+		r = item(e, middle, it, err);
+		if (r == 0)
+			r = order(e, it, n, &c, err);
+		if (r < 0)
+			return r;
+		if (c == 0) {
+			*same = true;
+			*at = middle;
+			return 0;
+		}
+		if (c < 0)
+			s.from = middle + 1;
+		else
+			s.to = middle;
+	}
+	*at = s.from;
+	return 0;
+}
+
+/*
+ * Part `i`, not of height `under`, with at least one item put in.  What no
+ * item belongs to is taken over as it is.
+ */
+static int unite(struct tree_edit *e, uint32_t i, unsigned under, struct span s,
+		 struct part *out, struct store_error *err)
+{
+	struct part sides[2];
+	struct tree_node n;
+	struct item it;
+	uint32_t at = 0;
+	bool same = false;
+	int h[2], r;
+
+	if (!i)
+		return build(e, s, out, err);
+	r = fetch(e, i, under, &n, err);
+	if (r == 0)
+		r = divide(e, s, &n, &at, &same, &it, err);
+	if (r < 0)
+		return r;
+	heights(&n, h);
+	sides[0] = (struct part){ n.child[0], h[0] };
+	sides[1] = (struct part){ n.child[1], h[1] };
+	if (at > s.from)
+		r = unite(e, n.child[0], n.height, (struct span){ s.from, at },
+			  &sides[0], err);
+	if (r == 0 && at + same < s.to)
+		r = unite(e, n.child[1], n.height,
+			  (struct span){ at + same, s.to }, &sides[1], err);
+	if (r == 0 && !is_new(e, i))
+		r = add_node(e, &n, &i, err);
+	if (r < 0)
+		return r;
+	if (same)
+		set_item(node(e, i), &it);
+	return join(e, sides[0], i, sides[1], out, err);
+}
+
+/* The batch's entries in order, of each key the last: how many, or an error. */
+static int64_t sort(struct tree_edit *e, uint32_t count,
+		    struct store_error *err)
 {
 	uint64_t at = WAL_BATCH_HEADER;
 	struct wal_entry en;
 	const char *why;
+	int64_t n;
 
-	for (uint32_t i = 0; i < count; i++) {
+	e->items = malloc(2 * (size_t)count * sizeof(*e->items));
+	if (!e->items)
+		return store_nomem(err);
+	n = order_entries(slice_make(e->batch.data + at, e->batch.len - at),
+			  count, e->items, e->items + count);
+	if (n >= 0)
+		return n;
+	for (uint32_t i = 0; i < count; i++, at += en.length)
 		if (!wal_entry_decode(
 			    slice_make(e->batch.data + at, e->batch.len - at),
 			    &en, &why))
 			return store_corrupt(err, e->base.m->dir->path,
 					     e->base.m->log.name,
 					     e->at.log_bytes + at, why);
-		items[i] = (struct item){ .key = en.key,
-					  .prefix = slice_prefix(en.key),
-					  .off = e->at.log_bytes + at,
-					  .len = (uint32_t)en.length,
-					  .kind = en.kind };
-		at += en.length;
-	}
-	return 0;
+	return store_nomem(err);
 }
 
 int tree_edit_batch(struct tree_edit *e, struct slice batch, uint32_t count,
 		    uint64_t chain, struct store_error *err)
 {
-	struct item one, *items = &one;
-	uint32_t root = (uint32_t)e->at.root;
-	int r;
+	/* An entry alone may be larger than what can be sorted. */
+	struct order_item one = { .off = WAL_ENTRY_HEADER,
+				  .tag = WAL_ENTRY_HEADER };
+	struct part all = { (uint32_t)e->at.root, 0 };
+	int64_t n = 1;
+	int r = 0;
 
-	if (count > 1) {
-		items = malloc(count * sizeof(*items));
-		if (!items)
-			return store_nomem(err);
-	}
 	e->batch = batch;
-	r = collect(e, items, count, err);
-	if (r == 0 && count > 1)
-		qsort(items, count, sizeof(*items), item_cmp);
-	for (uint32_t i = 0; r == 0 && i < count; i++)
-		r = insert(e, root, TREE_HEIGHT_MAX + 1, &items[i], &root, err);
-	if (items != &one)
-		free(items);
-	if (r < 0)
-		return r;
-	e->at.root = root;
+	e->items = &one;
+	if (count != 1)
+		n = sort(e, count, err);
+	if (n > 0)
+		r = unite(e, all.root, TREE_HEIGHT_MAX + 1,
+			  (struct span){ 0, (uint32_t)n }, &all, err);
+	if (e->items != &one)
+		free(e->items);
+	e->items = NULL;
+	if (n < 0 || r < 0)
+		return n < 0 ? (int)n : r;
+	e->at.root = all.root;
 	e->at.log_bytes += batch.len;
 	e->at.chain = chain;
 	e->at.batches++;

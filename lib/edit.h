@@ -1,23 +1,27 @@
 /*
  * edit.h - inserting a batch into a tree: new nodes, over a published root.
  *
- * Nodes that are published are never touched: the path from the root to each
- * changed key is copied, and a copy is changed in place as long as this edit
- * lasts.  Rebalancing after an insertion needs only nodes of the path, since
- * a node tells by its height and balance how high its children are.
+ * Nodes that are published are never touched: those on the way from the root
+ * to each changed key are copied, and a copy is changed in place as long as
+ * this edit lasts.  A batch is put into order, divided at each node it comes
+ * to, and what comes of both sides is joined again, so that every node is
+ * looked at once: m entries into a tree of n cost m log(n / m) steps and
+ * copies (Blelloch, Ferizovic and Sun, Just Join for Parallel Ordered Sets,
+ * 2016).  A node tells by its height and balance how high its children are.
  */
 #ifndef LIB_EDIT_H
 #define LIB_EDIT_H
 
+#include "lib/order.h"
 #include "lib/tree.h"
 
 /* A commit in the making: new nodes in private memory over a published root. */
 struct tree_edit {
 	struct tree_reader base;
-	struct root at;	  /* of the tree with the edit */
-	struct buf nodes; /* new ones, from index base.at.nodes on */
-	struct slice
-		batch; /* bytes appended to the log, at base.at.log_bytes */
+	struct root at;	    /* of the tree with the edit */
+	struct buf nodes;   /* new ones, from index base.at.nodes on */
+	struct slice batch; /* bytes appended to the log, at at.log_bytes */
+	struct order_item *items; /* of the batch, in order */
 };
 
 void tree_edit_init(struct tree_edit *e, struct memtable *m,
