@@ -6,6 +6,8 @@
 #include "lib/writer.h"
 
 #define SMALL_BUFFER (8u << 20)
+/* The log is on its way to the disk in pieces of so much. */
+#define WRITEBACK (1u << 20)
 
 /* One commit on its way. */
 struct commit {
@@ -78,6 +80,18 @@ static int publish(struct memtable *m, const struct root *before,
 	return r;
 }
 
+/*
+ * A log is synced before the next one is begun, whoever waits for that; so it
+ * had better be written by then.
+ */
+static void write_back(const struct memtable *m, uint64_t from, uint64_t to)
+{
+	from -= from % WRITEBACK;
+	to -= to % WRITEBACK;
+	if (from < to)
+		os.writeback(m->log.fd, (off_t)from, (off_t)(to - from));
+}
+
 /* W4 to W6 at the published end of `m`. */
 static int append(struct store *db, struct memtable *m, const struct root *at,
 		  struct commit *c, struct store_error *err)
@@ -109,6 +123,7 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 			sync_wait(db, m, SYNC_ANYHOW, NULL);
 		goto out;
 	}
+	write_back(m, at->log_bytes, e.at.log_bytes);
 	COUNT(&db->counters, batches, 1);
 	memtable_ref(m);
 	c->m = m;

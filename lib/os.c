@@ -42,6 +42,11 @@ static ssize_t real_pread_cached(int fd, void *p, size_t n, off_t off)
 	return syscall(SYS_preadv2, fd, &v, 1, off, off >> 32, RWF_NOWAIT);
 }
 
+static int real_writeback(int fd, off_t off, off_t n)
+{
+	return sync_file_range(fd, off, n, SYNC_FILE_RANGE_WRITE);
+}
+
 static int real_renameat(int dirfd, const char *from, const char *to)
 {
 	return renameat(dirfd, from, dirfd, to);
@@ -286,6 +291,7 @@ struct os os = {
 	.ftruncate = ftruncate,
 	.fsync = fsync,
 	.fdatasync = fdatasync,
+	.writeback = real_writeback,
 	.renameat = real_renameat,
 	.unlinkat = real_unlinkat,
 	.mkdir = mkdir,

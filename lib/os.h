@@ -43,6 +43,8 @@ struct os {
 	int (*ftruncate)(int fd, off_t len);
 	int (*fsync)(int fd);
 	int (*fdatasync)(int fd);
+	/* begin to write these to the disk; promises nothing */
+	int (*writeback)(int fd, off_t off, off_t n);
 	int (*renameat)(int dirfd, const char *from, const char *to);
 	int (*unlinkat)(int dirfd, const char *name);
 	int (*mkdir)(const char *path, mode_t mode);
