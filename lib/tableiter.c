@@ -12,6 +12,7 @@ struct table_iter {
 	struct iter it;
 	struct table *t;
 	bool stream;
+	unsigned near; /* data blocks that are still near to a seek */
 	bool backward; /* to the block before: more before it will be wanted */
 	struct window index_w, data_w, chunk_w;
 	size_t ahead; /* what data_w reads when it goes on and on */
@@ -23,7 +24,10 @@ struct table_iter {
 	struct rung rungs[]; /* [depth] is the data block */
 };
 
+/* So much is read for a seek, and so many blocks are looked for in the cache.
+ */
 #define SEEK_AHEAD (8u << 10)
+#define SEEK_BLOCKS 4u
 
 enum mover { FIRST, LAST, SEEK, SEEK_BEFORE };
 
@@ -113,10 +117,13 @@ static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 		return table_corrupt(ti->t, l[-1].place.off,
 				     "a malformed entry", err);
 	} else {
-		bool keep = !ti->stream || (!data && ti->t->cache);
+		bool keep =
+			!ti->stream || (ti->t->cache && (!data || ti->near));
 
 		r = (keep ? kept_block : stream_block)(
 			ti, l, w, data ? SST_DATA : SST_INDEX, &bytes, err);
+		if (data && ti->near)
+			ti->near--;
 	}
 	if (r < 0)
 		return r;
@@ -265,8 +272,11 @@ static int iter_position(struct iter *it, enum mover how, struct slice key,
 	leaf(ti)->r.valid = false;
 	ti->backward = false;
 	/* Who seeks may want little; who goes on gets more each time. */
-	if (ti->stream && (how == SEEK || how == SEEK_BEFORE))
+	ti->near = 0;
+	if (ti->stream && (how == SEEK || how == SEEK_BEFORE)) {
+		ti->near = SEEK_BLOCKS;
 		ti->data_w.ahead = SEEK_AHEAD;
+	}
 	r = descend(ti, 0, how, key, err);
 	/* the block where the key belongs has nothing on that side of it */
 	if (r == 0 && ti->rungs[0].r.valid)

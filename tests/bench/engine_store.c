@@ -161,11 +161,9 @@ static bool get(void *reader, struct slice key, struct slice *value)
 
 static void begin(struct reader *r)
 {
-	struct store_error err = STORE_ERROR_INIT;
-
 	if (r->it)
 		store_iter_close(r->it);
-	check(store_iter_open(r->db, NULL, &r->it, &err), &err);
+	check(store_iter_open(r->db, NULL, &r->it, &r->err), &r->err);
 }
 
 static bool stand(struct reader *r, int there, struct engine_op *at,
@@ -182,28 +180,25 @@ static bool stand(struct reader *r, int there, struct engine_op *at,
 static bool first(void *reader, struct engine_op *at)
 {
 	struct reader *r = reader;
-	struct store_error err = STORE_ERROR_INIT;
 
 	begin(r);
-	return stand(r, store_iter_first(r->it, &err), at, &err);
+	return stand(r, store_iter_first(r->it, &r->err), at, &r->err);
 }
 
 static bool last(void *reader, struct engine_op *at)
 {
 	struct reader *r = reader;
-	struct store_error err = STORE_ERROR_INIT;
 
 	begin(r);
-	return stand(r, store_iter_last(r->it, &err), at, &err);
+	return stand(r, store_iter_last(r->it, &r->err), at, &r->err);
 }
 
 static bool seek(void *reader, struct slice key, struct engine_op *at)
 {
 	struct reader *r = reader;
-	struct store_error err = STORE_ERROR_INIT;
 
 	begin(r);
-	return stand(r, store_iter_seek(r->it, key, &err), at, &err);
+	return stand(r, store_iter_seek(r->it, key, &r->err), at, &r->err);
 }
 
 static bool next(void *reader, struct engine_op *at)
