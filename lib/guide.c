@@ -4,6 +4,9 @@
 #define LOOKUPS_LEAST 64
 #define BLOCKS_A_LOOKUP 32
 
+/* With so few blocks left, all of them are asked for. */
+#define NEAR 16u
+
 struct guide {
 	size_t n;
 	struct buf common; /* what all separators begin with */
@@ -172,6 +175,13 @@ void guide_release(struct table *t)
 	cache_take_back(t->cache, bytes_of(t->footer.data_blocks));
 }
 
+/* It will be one of these. */
+static void ask_for(const struct guide_block *first, size_t n)
+{
+	for (size_t i = 0; i < n; i += 64 / sizeof(*first))
+		__builtin_prefetch(first + i);
+}
+
 int guide_find(struct guide *g, struct slice key, struct guide_block **out)
 {
 	size_t n = g->common.len;
@@ -188,8 +198,11 @@ int guide_find(struct guide *g, struct slice key, struct guide_block **out)
 	}
 	mine = slice_prefix(slice_make(key.data + n, key.len - n));
 	/* The first mark not below ours, without a branch to guess. */
-	for (size_t left = g->n; left > 1; left -= left / 2)
+	for (size_t left = g->n; left > 1; left -= left / 2) {
+		if (left > NEAR && left - left / 2 <= NEAR)
+			ask_for(g->blocks + (at - g->marks), left);
 		at += at[left / 2 - 1] < mine ? left / 2 : 0;
+	}
 	at += *at < mine;
 	if (at == g->marks + g->n)
 		return 0;

@@ -12,6 +12,9 @@ void lookup_release(struct lookup *l)
 	*l = LOOKUP_INIT;
 }
 
+/* Of so many lookups, about, it is remembered that the key was absent. */
+#define ABSENT_MOST 8u
+
 uint64_t table_hash(struct slice key)
 {
 	return bloom_hash(key);
@@ -50,10 +53,28 @@ static int find_in_index(struct table *t, struct window *w, struct slice key,
 	return r;
 }
 
+/* Are most keys absent? */
+static bool expects_absence(struct table *t)
+{
+	return atomic_load_explicit(&t->absent, memory_order_relaxed) >
+	       ABSENT_MOST / 2;
+}
+
+/* What the filter has said of one more. */
+static void remember(struct table *t, bool absent)
+{
+	unsigned n = atomic_load_explicit(&t->absent, memory_order_relaxed);
+
+	if (absent ? n < ABSENT_MOST : n > 0)
+		atomic_store_explicit(&t->absent, absent ? n + 1 : n - 1,
+				      memory_order_relaxed);
+}
+
 /*
  * The block that may hold `key`, if the filter lets it pass: 1, or 0.  With a
  * guide, what the filter says comes from memory while the block is looked for,
- * and the way to the block while the filter is asked.
+ * and the way to the block while the filter is asked; unless, by the lookups
+ * before, it will say no.
  */
 static int find_block(struct table *t, struct window *w, struct slice key,
 		      uint64_t hash, struct sst_place *place,
@@ -64,17 +85,29 @@ static int find_block(struct table *t, struct window *w, struct slice key,
 
 	table_filter_prefetch(t, hash);
 	g = guide_of(t, w);
-	if (g)
-		found = guide_find(g, key, known);
-	if (found > 0) {
-		*place = (*known)->place;
-		guide_prefetch(*known);
-		cache_prefetch(t->cache, t->footer.number, place->off);
+	if (g && expects_absence(t)) {
+		r = table_ask(t, w, hash, err);
+		remember(t, r == 0);
+		if (r > 0)
+			found = guide_find(g, key, known);
+	} else {
+		if (g)
+			found = guide_find(g, key, known);
+		if (found > 0) {
+			guide_prefetch(*known);
+			cache_prefetch(t->cache, t->footer.number,
+				       (*known)->place.off);
+		}
+		r = table_ask(t, w, hash, err);
+		remember(t, r == 0);
 	}
-	r = table_ask(t, w, hash, err);
-	if (r <= 0 || found >= 0)
-		return r <= 0 ? r : found;
-	return find_in_index(t, w, key, place, err);
+	if (r <= 0)
+		return r;
+	if (found < 0)
+		return find_in_index(t, w, key, place, err);
+	if (found > 0)
+		*place = (*known)->place;
+	return found;
 }
 
 static int fill(struct table *t, struct window *w, const struct block_entry *e,

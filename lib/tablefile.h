@@ -29,6 +29,7 @@ struct table {
 	struct counters *counters; /* or NULL */
 	atomic_uint refs;
 	atomic_uint_fast64_t lookups;  /* before there was a guide */
+	atomic_uint absent;	       /* of the last lookups; see table.c */
 	_Atomic(struct guide *) guide; /* guide.h */
 	_Atomic(struct block *) root;  /* kept from its first use on */
 	/*
