@@ -74,7 +74,7 @@ struct store {
 	struct throttle throttle;
 	struct queue *queue;
 	struct flusher *flusher; /* with STORE_BACKGROUND */
-	struct buf scratch; /* under WRITE: the batch being assembled */
+	struct buf scratch;	 /* under WRITE: the batch being assembled */
 	uint64_t memory; /* under WRITE: what the machine has; 0: not asked */
 	uint64_t batch_limit;
 	uint64_t load_memory;

@@ -104,7 +104,7 @@ static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 	struct rung *l = &ti->rungs[n];
 	bool data = n == ti->depth;
 	struct window *w = data ? &ti->data_w : &ti->index_w;
-	struct slice bytes;
+	struct slice bytes = SLICE_NULL;
 	int r;
 
 	l->r.valid = false;

@@ -49,6 +49,10 @@ at_most() {
   mawk 'BEGIN { srand(9); for (i = 0; i < 400000; i++)
     printf "%08.0f%08.0f\tvalue %d of some length\n", rand() * 99999999,
       i * 7919 % 99999989, i }' > in
+  local d
+  for d in many few; do
+    lsm-init -d $d write_buffer=64M tree_buffer=256M
+  done
   LSM_DIR=many lsm-put < in
   head -n 10 in | LSM_DIR=few lsm-put
   key=$(sed -n 5p in | cut -f1)

@@ -14,11 +14,12 @@ WRITES = LSM + [('sqlite|wiredtiger', 0.5)]
 READS = LSM + [('lmdb', 1.0)]
 
 CACHE = 512 << 20
-# Name, key and value, share of the records, cache: the last does not fit.
+# Name, key and value, cache, and of how many records one: the caches of the
+# last two do not hold them.
 SIZES = [
-    ('100 B', 16, 100, CACHE),
-    ('1 KiB', 24, 1024, CACHE),
-    ('100 B, small cache', 16, 100, 16 << 20),
+    ('100 B', 16, 100, CACHE, 1),
+    ('1 KiB', 24, 1024, 128 << 20, 4),
+    ('100 B, small cache', 16, 100, 16 << 20, 1),
 ]
 
 BATCH, SINGLE = {'batch': 1000}, {'batch': 1}
@@ -102,7 +103,8 @@ def settings(setup):
 
 def one(setup, engine, work, size, base, details):
     """A function that does the work once and returns microseconds a call."""
-    _, key, value, cache = size
+    _, key, value, cache, share = size
+    records = setup.records // share
     where = setup.work / 'lib' / ('%s.now' % engine)
 
     def run():
@@ -115,9 +117,9 @@ def one(setup, engine, work, size, base, details):
         measure.quiet_disk()
         got = drive(setup, engine, work.row,
                     base / engine if not (work.fresh or work.copy) else where,
-                    'records=%d' % setup.records, 'key_len=%d' % key,
+                    'records=%d' % records, 'key_len=%d' % key,
                     'value_len=%d' % value, 'cache_bytes=%d' % cache,
-                    *work.arguments(setup.records, setup.quick))
+                    *work.arguments(records, setup.quick))
         shutil.rmtree(where, ignore_errors=True)
         if work.row == 'readrandom' and got['found'] != got['done']:
             raise Failed('%d of %d found' % (got['found'], got['done']))
@@ -162,12 +164,13 @@ def further(row, work):
 
 def build(setup, names, size, base):
     """The databases that most rows begin with."""
-    label, key, value, cache = size
+    label, key, value, cache, share = size
+    records = setup.records // share
     for e in names:
         shutil.rmtree(base / e, ignore_errors=True)
         (base / e).mkdir(parents=True)
         got = drive(setup, e, 'build', base / e, 'batch=1000',
-                    'records=%d' % setup.records, 'key_len=%d' % key,
+                    'records=%d' % records, 'key_len=%d' % key,
                     'value_len=%d' % value, 'cache_bytes=%d' % cache)
         say('%-12s %-34s %s %.1f s' % (label, 'build', e, got['seconds']))
 

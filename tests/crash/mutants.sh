@@ -38,9 +38,9 @@ build() {
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	cp -a "$BUILD/obj" "$dir/obj"
-	find "$dir/obj" -name '*.pic.o' -delete
+	find "$dir/obj" '(' -name '*.pic.o' -o -name '*.a' ')' -delete
 	grep -l "MUTANT_$bug\b" lib/*.c | while read -r f; do
-		rm -f "$dir/obj/${f%.c}.o"
+		rm -f "$dir/obj/${f%.c}.o" "$dir/obj/musl/${f%.c}.o"
 	done
 	make -s V=1 BUILD="$dir" MUTANT="$bug" WERROR= "${@/#/$dir/}" \
 		>"$dir/log" 2>&1 ||
