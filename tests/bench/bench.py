@@ -1,14 +1,16 @@
 """bench.py - the comparison: ours and its peers, side by side in one run.
 
-usage: bench.py [--quick | --tiny] [--records N] [--rounds N] [--only WORD]...
-                [--peers NAMES] [--work DIR] [--out DIR] [--readme]
+usage: bench.py [--quick | --tiny] [--records N] [--rounds N] [--minutes N]
+                [--only WORD]... [--peers NAMES] [--work DIR] [--out DIR]
+                [--readme]
 
 Prints one table, and leaves it in $BUILD/bench, or DIR of --out, as table.md
 and result.json.  Data and stores are in $BUILD/bench/work, or DIR of --work.
 --quick is under five minutes, --tiny (ours alone, a thousand records) under
-twenty seconds.  --only keeps rows whose "group name" holds WORD; --peers a
-comma-separated list of libraries to set ours beside (none: ours alone).
---readme puts the table into tests/bench/README.md.
+twenty seconds.  After --minutes each row that is left has one round.  --only
+keeps rows whose "group name" holds WORD; --peers a comma-separated list of
+libraries to set ours beside (none: ours alone).  --readme puts the table into
+tests/bench/README.md.
 
 tests/bench/README.md tells what the rows are.
 """
@@ -44,6 +46,8 @@ class Setup:
             1000 if args.tiny else 200000 if args.quick else 2000000)
         self.rounds = args.rounds or (
             1 if args.tiny else 3 if args.quick else 5)
+        # After these each row has one round.
+        self.minutes = args.minutes or (2.5 if self.quick else 600)
         # Seconds that one contender may take for one row.
         self.patience = 1 if self.quick else 40
         self.began = time.monotonic()
@@ -55,7 +59,7 @@ class Setup:
 
     def late(self):
         """Is there no time left for more than one round of each row?"""
-        return self.quick and time.monotonic() - self.began > 150
+        return time.monotonic() - self.began > 60 * self.minutes
 
     def wants(self, group, name):
         """Is this row asked for?"""
@@ -74,6 +78,7 @@ def arguments():
     p.add_argument('--tiny', action='store_true')
     p.add_argument('--records', type=int)
     p.add_argument('--rounds', type=int)
+    p.add_argument('--minutes', type=float)
     p.add_argument('--only', action='append')
     p.add_argument('--peers')
     p.add_argument('--work')
