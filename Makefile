@@ -10,8 +10,9 @@
 # make lint       formatting, include arrows, lone headers, analyzers
 # make install    to PREFIX
 #
-# STATIC=0 links the tools dynamically; MUTANT=name plants a bug that the
-# crash tests must catch; CC=clang works as well.
+# STATIC=0 links the tools dynamically, MUSL= statically with glibc;
+# MUTANT=name plants a bug that the crash tests must catch; CC=clang works as
+# well.
 
 CC = gcc
 V = 0

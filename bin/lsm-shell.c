@@ -235,7 +235,7 @@ static int read_line(struct shell *sh, struct slice *line,
 
 static int converse(struct shell *sh, struct store_error *err)
 {
-	struct slice line;
+	struct slice line = SLICE_NULL;
 	int r;
 
 	if ((r = say_line(sh, "LSM Storage Engine CLI")) < 0 ||
