@@ -7,9 +7,10 @@ usage: bench.py [--quick | --tiny] [--records N] [--rounds N] [--minutes N]
 Prints one table, and leaves it in $BUILD/bench, or DIR of --out, as table.md
 and result.json.  Data and stores are in $BUILD/bench/work, or DIR of --work.
 --quick is under five minutes, --tiny (ours alone, a thousand records) under
-twenty seconds.  After --minutes each row that is left has one round.  --only
-keeps rows whose "group name" holds WORD; --peers a comma-separated list of
-libraries to set ours beside (none: ours alone).  --readme puts the table into
+twenty seconds.  After --minutes each row that is left has one round; after an
+interrupt the table has the rows that there are.  --only keeps rows whose
+"group name" holds WORD; --peers a comma-separated list of libraries to set
+ours beside (none: ours alone).  --readme puts the table into
 tests/bench/README.md.
 
 tests/bench/README.md tells what the rows are.
@@ -90,7 +91,12 @@ def arguments():
 def main():
     setup = Setup(arguments())
     setup.work.mkdir(parents=True, exist_ok=True)
-    rows = programs.run(setup) + libraries.run(setup)
+    rows = []
+    try:
+        programs.run(setup, rows)
+        libraries.run(setup, rows)
+    except KeyboardInterrupt:
+        say('stopped: the table has what there is')
     wrong = norms.judge(rows, setup)
     result = {
         'records': setup.records, 'rounds': setup.rounds,

@@ -175,9 +175,8 @@ def build(setup, names, size, base):
         say('%-12s %-34s %s %.1f s' % (label, 'build', e, got['seconds']))
 
 
-def run(setup):
-    """All rows that are asked for."""
-    rows = []
+def run(setup, rows):
+    """All rows that are asked for, each put behind `rows` when it is there."""
     names = engines(setup)
     for n, size in enumerate(SIZES):
         works = [w for w in WORKS if setup.wants(size[0], w.name) and
@@ -196,4 +195,3 @@ def run(setup):
                 setup))
             rows += further(row, w)
         shutil.rmtree(base, ignore_errors=True)
-    return rows

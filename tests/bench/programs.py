@@ -21,8 +21,8 @@ def settings(setup):
 class Programs:
     """What the rows share: the files, the stores that a load leaves."""
 
-    def __init__(self, setup):
-        self.setup, self.rows = setup, []
+    def __init__(self, setup, rows):
+        self.setup, self.rows = setup, rows
         self.w, self.env, self.group = setup.work, setup.env, GROUP
         self.keys = min(1000000, setup.records // 2)
         self.spawns = 5 if setup.tiny else 60 if setup.quick else 300
@@ -224,14 +224,14 @@ LOADED = {'one get', 'gets by pipe', 'full scan to a pipe', 'range of 100',
           'dump', 'gets beside a writer'}
 
 
-def run(setup):
-    """All rows that are asked for."""
-    p = Programs(setup)
+def run(setup, rows):
+    """All rows that are asked for, each put behind `rows` when it is there."""
+    p = Programs(setup, rows)
     wanted = [name for name, _ in ROWS if setup.wants(GROUP, name)]
     if LOADED & set(wanted) and 'load TSV' not in wanted:
         wanted.append('load TSV')
     if not wanted:
-        return []
+        return
     p.data()
     for name, work in ROWS:
         if name in wanted:
@@ -243,4 +243,3 @@ def run(setup):
                 say('%s: %s' % (name, e))
                 p.rows.append(row)
     p.remove('put.*')
-    return p.rows
