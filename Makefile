@@ -83,7 +83,7 @@ $(BUILD)/lib/libstore.so: $(PICOBJ)
 LOADERS = $(BUILD)/bin/lsm-compact $(BUILD)/bin/lsm-sim
 $(LOADERS): LDSTATIC =
 $(LOADERS): LDLIBS += -ldl
-$(LOADERS) $(if $(MUSL),,$(TOOLS)): $(BUILD)/bin/%: $O/bin/%.o $(SHAREDOBJ) $(BUILD)/lib/libstore.a
+$(if $(MUSL),$(LOADERS),$(TOOLS)): $(BUILD)/bin/%: $O/bin/%.o $(SHAREDOBJ) $(BUILD)/lib/libstore.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDSTATIC) -o $@ $^ $(LDLIBS)
 

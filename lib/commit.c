@@ -13,6 +13,7 @@
 struct commit {
 	const struct store_batch *batch;
 	struct memtable *m; /* where it went; a reference */
+	uint64_t from;	    /* the log's bytes before it */
 	uint64_t upto;	    /* durable when the log is synced so far */
 	bool rotated;
 	struct excess excess; /* of flushes over compaction */
@@ -80,18 +81,6 @@ static int publish(struct memtable *m, const struct root *before,
 	return r;
 }
 
-/*
- * A log is synced before the next one is begun, whoever waits for that; so it
- * had better be written by then.
- */
-static void write_back(const struct memtable *m, uint64_t from, uint64_t to)
-{
-	from -= from % WRITEBACK;
-	to -= to % WRITEBACK;
-	if (from < to)
-		os.writeback(m->log.fd, (off_t)from, (off_t)(to - from));
-}
-
 /* W4 to W6 at the published end of `m`. */
 static int append(struct store *db, struct memtable *m, const struct root *at,
 		  struct commit *c, struct store_error *err)
@@ -123,10 +112,10 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 			sync_wait(db, m, SYNC_ANYHOW, NULL);
 		goto out;
 	}
-	write_back(m, at->log_bytes, e.at.log_bytes);
 	COUNT(&db->counters, batches, 1);
 	memtable_ref(m);
 	c->m = m;
+	c->from = at->log_bytes;
 	c->upto = e.at.log_bytes;
 out:
 	tree_edit_release(&e);
@@ -233,6 +222,19 @@ static int settle(struct store *db, struct memtable *m, uint64_t upto,
 	return r < 0 ? r : 0;
 }
 
+/*
+ * A log is synced before the next one is begun, whoever waits for that; so it
+ * had better be written by then.  It may take a while: nobody waits for us.
+ */
+static void write_back(const struct commit *c)
+{
+	uint64_t from = c->from - c->from % WRITEBACK;
+	uint64_t to = c->upto - c->upto % WRITEBACK;
+
+	if (from < to)
+		os.writeback(c->m->log.fd, (off_t)from, (off_t)(to - from));
+}
+
 int store_write(struct store *db, const struct store_batch *b,
 		enum store_sync sync, struct store_error *err)
 {
@@ -255,6 +257,8 @@ int store_write(struct store *db, const struct store_batch *b,
 		lock_patient(true);
 		r = settle(db, c.m, c.upto, err);
 		lock_patient(false);
+	} else if (r == 0) {
+		write_back(&c);
 	}
 	took = os.monotonic_us() - began;
 	if (r == 0 && c.rotated && !flusher_wake(db))

@@ -103,6 +103,19 @@ TEST(a_cache_of_no_bytes_keeps_nothing)
 	cache_free(c);
 }
 
+TEST(a_cache_is_full_from_when_a_block_has_to_leave_it)
+{
+	struct cache *c = cache_new(5000);
+
+	for (uint64_t off = 0; off < 4; off++) {
+		put(c, 1, off, 1000);
+		CHECK(!cache_is_full(c));
+	}
+	put(c, 1, 4, 1000);
+	CHECK(cache_is_full(c));
+	cache_free(c);
+}
+
 static void *worker(void *arg)
 {
 	struct cache *c = arg;

@@ -44,12 +44,12 @@ static void setup(struct pair *p, size_t n, key_fn *make, size_t cache)
 	CHECK_OK(table_open(&p->plain, &p->dir, 42, NULL, NULL, &err), err);
 }
 
-static void teardown(struct pair *p)
+/* Half of what the cache was made with can be had again: of the guide, too. */
+static void teardown(struct pair *p, size_t cache)
 {
 	table_close(p->guided);
 	table_close(p->plain);
-	/* What the guide had from the cache is given back. */
-	CHECK(cache_lend(p->cache, CACHE / 2));
+	CHECK(cache_lend(p->cache, cache / 2));
 	cache_free(p->cache);
 	table_meta_release(&p->meta);
 	records_free(&p->rs);
@@ -151,7 +151,7 @@ static void check_kind(key_fn *make)
 	CHECK(g);
 	check_all(&p);
 	CHECK(guide_after(&p, 1) == g);
-	teardown(&p);
+	teardown(&p, CACHE);
 }
 
 TEST(a_guide_finds_keys_that_begin_alike)
@@ -193,7 +193,7 @@ TEST(a_guide_places_each_key_where_the_index_does_or_says_that_it_cannot)
 	CHECK(guide_find(g, slice_str("z"), &at) == 0);
 	CHECK(guide_find(g, slice_str("a"), &at) == 1 && at->place.off == 0);
 	CHECK(guide_find(g, slice_str("user"), &at) == 1 && at->place.off == 0);
-	teardown(&p);
+	teardown(&p, CACHE);
 }
 
 TEST(there_is_no_guide_where_the_cache_has_no_room_for_it)
@@ -203,15 +203,27 @@ TEST(there_is_no_guide_where_the_cache_has_no_room_for_it)
 	setup(&p, 3000, decimal, 8192);
 	CHECK(guide_after(&p, 100000) == NULL);
 	check_all(&p);
-	table_close(p.guided);
-	p.guided = NULL;
-	CHECK(cache_lend(p.cache, 4096));
-	cache_take_back(p.cache, 4096);
-	table_close(p.plain);
-	cache_free(p.cache);
-	table_meta_release(&p.meta);
-	records_free(&p.rs);
-	scratch_close(&p.dir);
+	teardown(&p, 8192);
+}
+
+/* Is the table mapped when every key was looked up, again and again? */
+static bool is_mapped(size_t cache)
+{
+	struct pair p;
+	bool mapped;
+
+	setup(&p, 3000, decimal, cache);
+	for (int i = 0; i < 2; i++)
+		check_all(&p);
+	mapped = atomic_load(&p.guided->view.map) != NULL;
+	teardown(&p, cache);
+	return mapped;
+}
+
+TEST(a_table_is_mapped_when_its_cache_does_not_hold_it)
+{
+	CHECK(!is_mapped(CACHE));
+	CHECK(is_mapped(16384));
 }
 
 TEST(a_damaged_index_makes_no_guide_and_is_told_by_the_lookup)
@@ -242,7 +254,7 @@ TEST(a_damaged_index_makes_no_guide_and_is_told_by_the_lookup)
 	}
 	CHECK(told > 0 && told < p.rs.n);
 	lookup_release(&l);
-	teardown(&p);
+	teardown(&p, CACHE);
 }
 
 TEST_MAIN()
