@@ -51,6 +51,13 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || !memcmp(a.data, b.data, a.len));
 }
 
+/* Nothing but zeros? */
+static inline bool slice_zero(struct slice s)
+{
+	return s.len == 0 ||
+	       (s.data[0] == 0 && !memcmp(s.data, s.data + 1, s.len - 1));
+}
+
 static inline bool slice_has_prefix(struct slice s, struct slice prefix)
 {
 	return s.len >= prefix.len &&

@@ -21,6 +21,8 @@
 #define WAL_ENTRY_HEADER 12u
 #define WAL_MAJOR 1u
 #define WAL_MINOR 0u
+/* The most that a writer leaves of zeros behind the last batch. */
+#define WAL_ROOM (32u << 10)
 
 /* On disk (entry flags): never renumber. */
 enum wal_flag {

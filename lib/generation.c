@@ -13,6 +13,9 @@
 /* Between reading a generation and opening its files, it may be replaced. */
 #define LOAD_TRIES 1000
 
+/* Some filesystems keep times to the second. */
+#define YOUNG_MS 2000
+
 static int read_page(void *ctx, void *window, uint64_t n, const uint8_t **page,
 		     struct store_error *err)
 {
@@ -249,6 +252,17 @@ static int look(struct store *db, struct signature *s, struct store_error *err)
 	return 0;
 }
 
+/*
+ * A log is written over, too, without getting longer, and its time stands for
+ * all that was written in one tick of a clock: while it is young it vouches for
+ * nothing.
+ */
+static void distrust_young(struct signature *s)
+{
+	if (s->log_mtime_ns / 1000000 + YOUNG_MS > os.now_ms())
+		s->log_mtime_ns = 0;
+}
+
 static int current_private(struct store *db, struct generation **out,
 			   struct store_error *err)
 {
@@ -268,6 +282,7 @@ static int current_private(struct store *db, struct generation **out,
 		db->seen = s;
 		if (s.log_bytes == 0)
 			look(db, &db->seen, NULL);
+		distrust_young(&db->seen);
 	}
 	generation_ref(db->current);
 	*out = db->current;

@@ -80,12 +80,15 @@ static int dump_batches(struct out *o, struct view *log,
 	if (r == 0)
 		r = wal_walk_tail(&w, 0, err);
 	if (r == 0)
+		r = wal_walk_room(&w, err);
+	if (r >= 0)
 		out_string(o, "end",
 			   w.off == size ? "the end of the file"
-					 : "a torn tail, which the next writer "
-					   "cuts off");
+			   : r > 0 ? "room for what comes"
+				   : "a torn tail, which the next writer cuts "
+				     "off");
 	wal_walk_release(&w);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int dump_log(struct out *o, const struct dir *dir, const char *name,

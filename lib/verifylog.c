@@ -206,10 +206,12 @@ static int walk_copy(struct check *c, struct buf *copy, struct store_error *err)
 		r = damaged(c, w.off, "damaged batch in a sealed log", err);
 	if (r == 0 && !meta->sealed) {
 		r = wal_walk_tail(&w, 0, err);
-		torn = w.off < size;
+		if (r == 0)
+			r = wal_walk_room(&w, err);
+		torn = r == 0;
 	}
 	wal_walk_release(&w);
-	if (r == 0 && torn)
+	if (r >= 0 && torn)
 		r = verify_find(c->v, FIND_TAIL, c->log->name, w.off, NULL);
 	return r;
 }

@@ -157,12 +157,22 @@ static int valid_after(struct wal_walk *w, uint64_t off, uint64_t *synced,
 	return found;
 }
 
-static bool all_zero(struct slice s)
+int wal_walk_room(struct wal_walk *w, struct store_error *err)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (s.data[i])
-			return false;
-	return true;
+	uint64_t off = w->off, n;
+	struct slice s;
+	int r;
+
+	for (; off < w->limit; off += n) {
+		n = w->limit - off < VIEW_PAGE ? w->limit - off : VIEW_PAGE;
+		r = view_read(w->log, &w->window, off, (size_t)n, w->limit, &s,
+			      err);
+		if (r < 0)
+			return r;
+		if (!slice_zero(s))
+			return 0;
+	}
+	return 1;
 }
 
 /* The first boundary of sectors at or behind `at`. */
@@ -234,7 +244,7 @@ static int has_holes(struct wal_walk *w, struct store_error *err)
 	n = boundary(at) - w->off;
 	if (n > WAL_BATCH_HEADER)
 		n = WAL_BATCH_HEADER;
-	front = all_zero(slice_make(s.data, (size_t)n));
+	front = slice_zero(slice_make(s.data, (size_t)n));
 	/* The checksum alone is never zeros. */
 	if (n >= 8 && front)
 		return 1;
@@ -256,7 +266,7 @@ static int has_holes(struct wal_walk *w, struct store_error *err)
 			      err);
 		if (r < 0)
 			return r;
-		if (all_zero(s))
+		if (slice_zero(s))
 			return 1;
 	}
 	return 0;
@@ -277,6 +287,9 @@ int wal_walk_tail(struct wal_walk *w, uint64_t synced, struct store_error *err)
 		return 0;
 	if (w->limit - w->off < WAL_BATCH_HEADER)
 		return 0;
+	r = wal_walk_room(w, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = valid_after(w, w->off, &said, err);
 	if (r <= 0)
 		return r;

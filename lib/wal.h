@@ -47,8 +47,14 @@ int wal_walk_next(struct wal_walk *w, struct wal_batch *b, struct slice *bytes,
 		  struct store_error *err);
 
 /*
- * What lies behind the last valid batch?  0: nothing, or a torn tail, which
- * the next writer cuts: it is past every length known to be synced, and
+ * Is there nothing behind the last valid batch but zeros, room for what comes?
+ * 1 or 0.
+ */
+int wal_walk_room(struct wal_walk *w, struct store_error *err);
+
+/*
+ * What lies behind the last valid batch?  0: room, or a torn tail, which the
+ * next writer cuts: it is past every length known to be synced, and
  * either nothing valid follows it or it has holes where sectors never
  * reached the disk.  STORE_ECORRUPT: damage, nothing may be cut.
  * `synced`: a length known from elsewhere; 0 when none is.

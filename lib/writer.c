@@ -215,6 +215,37 @@ static int heal(struct store *db, struct generation **g, uint64_t *busy,
 }
 
 /*
+ * Is what lies behind the published length room?  Whatever a crash of the
+ * machine left there was left before we opened the log; so once all of it has
+ * been looked at, only a writer that died can have left anything, and that
+ * begins with a batch's header, which is never all zeros.
+ */
+static int is_room(struct store *db, struct memtable *m, uint64_t from,
+		   uint64_t len, struct store_error *err)
+{
+	uint8_t piece[VIEW_PAGE];
+	uint64_t n, at;
+	size_t got;
+	int r;
+
+	if (len > WAL_ROOM)
+		return 0;
+	if (m->room_seen && len > WAL_BATCH_HEADER)
+		len = WAL_BATCH_HEADER;
+	for (at = 0; at < len; at += n) {
+		n = len - at < sizeof(piece) ? len - at : sizeof(piece);
+		r = os_read_some(m->log.fd, piece, (size_t)n, from + at, &got,
+				 &db->dir, m->log.name, err);
+		if (r < 0)
+			return r;
+		if (!slice_zero(slice_make(piece, got)))
+			return 0;
+	}
+	m->room_seen = true;
+	return 1;
+}
+
+/*
  * W3: a writer died between append and publish, or a crash left a torn tail.
  * The cut must be durable before anything is written there: half of it over
  * what was cut, with valid batches of that behind it, would look like damage.
@@ -227,9 +258,6 @@ static int cut_back(struct store *db, struct memtable *m,
 	uint64_t size;
 	int r;
 
-#ifdef MUTANT_no_tail_repair
-	return 0;
-#endif
 	r = memtable_root(m, &at, err);
 	if (r == 0)
 		r = os_size(m->log.fd, &size, &db->dir, m->log.name, err);
@@ -238,8 +266,14 @@ static int cut_back(struct store *db, struct memtable *m,
 	if (size < at.log_bytes)
 		return store_corrupt(err, db->dir.path, m->log.name, size,
 				     "is shorter than what was published");
-	if (size == at.log_bytes)
-		return 0;
+	m->log_end = size;
+#ifdef MUTANT_no_tail_repair
+	return 0;
+#endif
+	r = is_room(db, m, at.log_bytes, size - at.log_bytes, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	m->log_end = at.log_bytes;
 	if (os.ftruncate(m->log.fd, (off_t)at.log_bytes) < 0)
 		return store_fail_errno(err, db->dir.path, m->log.name,
 					"truncate", errno);

@@ -13,6 +13,7 @@ static const char *const keys[FLIP_KEYS] = {
 	"cc", "d",  "echo",  "echo2", "f",	"zz",
 };
 
+/* Each batch synced, as it should be, but the log without room behind it. */
 static int put(struct store *db, struct flip_store *s, int from, int to,
 	       const char *const *values, struct store_error *err)
 {
@@ -27,7 +28,9 @@ static int put(struct store *db, struct flip_store *s, int from, int to,
 			    : store_batch_delete(&b, slice_str(keys[i]), err);
 	}
 	if (r == 0)
-		r = store_write(db, &b, STORE_SYNC, err);
+		r = store_write(db, &b, STORE_NOSYNC, err);
+	if (r == 0)
+		r = store_sync(db, err);
 	store_batch_free(&b);
 	return r;
 }

@@ -171,7 +171,7 @@ static bool see_again(struct trial *t, const char *when)
 					     when, state, t->v->state);
 }
 
-/* Bytes of log `name` behind its last batch. */
+/* Bytes of log `name` behind its last batch that are not room. */
 static int tail_of(const struct dir *d, const char *name, uint64_t *tail,
 		   struct store_error *err)
 {
@@ -191,7 +191,9 @@ static int tail_of(const struct dir *d, const char *name, uint64_t *tail,
 	wal_walk_init(&w, &view, salt, size);
 	while (r >= 0 && (r = wal_walk_next(&w, &b, &bytes, err)) == 1)
 		;
-	*tail = size - w.off;
+	if (r >= 0)
+		r = wal_walk_room(&w, err);
+	*tail = r == 0 ? size - w.off : 0;
 	wal_walk_release(&w);
 	view_close(&view);
 	return r;

@@ -334,6 +334,13 @@ static int sim_fstat(int fd, struct stat *st)
 	return i ? fill_stat(i, st) : fail(EBADF);
 }
 
+static off_t sim_size(int fd)
+{
+	struct stat st;
+
+	return sim_fstat(fd, &st) < 0 ? -1 : st.st_size;
+}
+
 static int sim_fstatat(int dirfd, const char *name, struct stat *st)
 {
 	uint32_t i = fs_find(name);
@@ -483,6 +490,7 @@ void fs_install(void)
 	os.unlinkat = sim_unlinkat;
 	os.mkdir = sim_mkdir;
 	os.fstat = sim_fstat;
+	os.size = sim_size;
 	os.fstatat = sim_fstatat;
 	os.place = sim_place;
 	os.fs_type = sim_fs_type;

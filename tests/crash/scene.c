@@ -158,7 +158,7 @@ static const char *const torn_put[] = { "lsm-put", "torn",
 static void scene_torn(struct stage *s)
 {
 	make_usual(s);
-	die_writing(s, torn_put, ".wal", 60);
+	die_writing(s, torn_put, ".wal", 100);
 	after_put(s, "k007", "new");
 }
 
@@ -382,7 +382,7 @@ static void scene_recover(struct stage *s)
 	setup_reopen(s);
 	seal_logs(s, 1);
 	setup_close_store(s);
-	die_writing(s, torn_put, ".wal", 60);
+	die_writing(s, torn_put, ".wal", 100);
 	after_put(s, "k007", "new");
 }
 

@@ -152,6 +152,16 @@ uint64_t setup_active_log(struct stage *s)
 	return number;
 }
 
+/* What a log holds, without the room behind its last batch. */
+static size_t without_room(const struct buf *log)
+{
+	size_t n = log->len;
+
+	while (n > 0 && !log->data[n - 1])
+		n--;
+	return n;
+}
+
 /* Put until a record of 300 bytes does not fit the active log any more. */
 void setup_fill_log(struct stage *s)
 {
@@ -160,7 +170,7 @@ void setup_fill_log(struct stage *s)
 
 	name_make(name, FILE_WAL, setup_active_log(s));
 	for (int i = 0; place_read(s->dir, name, &log); i++) {
-		if (log.len > 4096 - 300)
+		if (without_room(&log) > 4096 - 300)
 			break;
 		snprintf(key, sizeof(key), "fill%03d", i);
 		setup_put(s, key,

@@ -83,6 +83,8 @@ offsets() {
   grep -q '^#define WAL_HEADER 64u' "$PAGES/wal.h"
   grep -q '^#define WAL_BATCH_HEADER 40u' "$PAGES/wal.h"
   grep -q '^#define WAL_ENTRY_HEADER 12u' "$PAGES/wal.h"
+  grep -q 'zeros up to a multiple of 32 KiB' "$PAGES/wal.md"
+  grep -q '^#define WAL_ROOM (32u << 10)' "$PAGES/wal.h"
 }
 
 @test "a page of a format has at most 120 lines; each codec has one" {

@@ -187,7 +187,7 @@ def read(path, torn, sealed):
     if sealed:
         if (end, last) != sealed:
             raise Bad("%d: damage in a sealed log" % end)
-    elif end < len(log):
+    elif any(log[end:]):
         if not torn:
             raise Bad("%d: no valid batch" % end)
         print("%s: torn tail of %d bytes at %d"

@@ -37,7 +37,7 @@ dump() {
   [ "$(dump '.logs | length')" = 1 ]
   [ "$(dump '.logs[0] | .entries, .batches, .height, .poisoned' |
     tr '\n' ' ')" = "3 3 2 false " ]
-  [ "$(dump '.logs[0] | .published == .bytes and .synced == .bytes')" = true ]
+  [ "$(dump '.logs[0] | .published == .synced and .published < .bytes')" = true ]
 }
 
 @test "dump: an empty store, and none" {
@@ -98,16 +98,17 @@ dump() {
 }
 
 @test "dump: a log shows its batches, and where and why they end" {
-  local log
+  local log bytes
   some_store
   log=$(ls data/*.wal)
   lsm-dump "$log" > dumped
   [ "$(jq -c '[.batches[].count], .entries, .end' dumped | tr '\n' ' ')" = \
-    '[3,1,1] 5 "the end of the file" ' ]
-  [ "$(jq .valid_bytes dumped)" = "$(stat -c %s "$log")" ]
-  [ "$(jq '.batches[-1] | .offset + .length' dumped)" = \
-    "$(stat -c %s "$log")" ]
+    '[3,1,1] 5 "room for what comes" ' ]
+  bytes=$(jq .valid_bytes dumped)
+  [ "$(jq '.batches[-1] | .offset + .length' dumped)" = "$bytes" ]
   cp "$log" torn.wal
+  truncate -s "$bytes" torn.wal
+  [ "$(lsm-dump torn.wal | jq -r .end)" = "the end of the file" ]
   truncate -s -1 torn.wal
   lsm-dump torn.wal > dumped
   [[ $(jq -r .end dumped) == "a torn tail"* ]]

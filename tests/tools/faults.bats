@@ -129,11 +129,11 @@ shared_sync_fails() {
   eventually lsm-get B > /dev/null
 }
 
-# The last byte of the log, which is of B's batch, as a disk may lose it.
+# A byte of B's batch, as a disk may lose it.
 lose_b() {
   local log=data/000001.wal
   printf '\377' |
-    dd of=$log bs=1 seek=$(($(stat -c %s $log) - 1)) conv=notrunc status=none
+    dd of=$log bs=1 seek="$(grep -abo waiting $log | cut -d: -f1)" conv=notrunc status=none
 }
 
 @test "faults: who waited for a failed sync heals the log, and is acknowledged" {
@@ -305,6 +305,31 @@ writable_again() {
   writable_again || { umount ro; false; }
   umount ro
   [ "$(lsm-scan)" = $'b\t2\nc\t3\nd\t4' ]
+}
+
+# In a mount of its own, read only, it cannot use what writers share.
+asks_on() {
+  local i got
+  coproc SHELL { lsm-shell -d ro; }
+  read -r -t 10 -u "${SHELL[0]}" && read -r -t 10 -u "${SHELL[0]}"
+  for i in $(seq 10 60); do
+    lsm-put k "value $i"
+    echo 'get k' >&"${SHELL[1]}"
+    read -r -t 10 -u "${SHELL[0]}" got
+    [ "$got" = "> Key: k, Value: value $i" ] || { echo "$got after value $i"; return 1; }
+  done
+  eval "exec ${SHELL[1]}>&-"
+  wait "$SHELL_PID"
+}
+
+@test "faults: a reader of a read-only mount sees each write at once" {
+  needs_root
+  lsm-put k "value 0"
+  mkdir ro
+  mount --bind data ro
+  mount -o remount,bind,ro ro
+  asks_on || { kill "$SHELL_PID"; umount -l ro; false; }
+  umount ro
 }
 
 # Fail call number N of name $2 with $3, for each N until the command succeeds

@@ -21,17 +21,17 @@ damaged() {
   lsm-verify 2> /dev/null | jq -r 'select(.fatal) | .code + " " + .file'
 }
 
-# flip FILE: every byte of a file, one at a time and in place, becomes 0xff
+# flip FILE [BYTES]: every byte of a file, or of so many, one at a time and in place, becomes 0xff
 # (or 0), and every bit of every eighth byte is turned, with FULL=1 of all;
 # each must be status 65 (flip.c asks the library the same of all, always)
 flip() {
-  python3 - "$1" <<'PY'
+  python3 - "$@" <<'PY'
 import os, subprocess, sys
 path = sys.argv[1]
 os.chmod(path, 0o644)
 fd = os.open(path, os.O_RDWR)
 missed = runs = 0
-for at in range(os.fstat(fd).st_size):
+for at in range(int(sys.argv[2]) if len(sys.argv) > 2 else os.fstat(fd).st_size):
     old = os.pread(fd, 1, at)[0]
     news = {0xff if old != 0xff else 0}
     if at % 8 == 0 or os.environ.get('FULL'):
@@ -98,7 +98,7 @@ PY
   lsm-put k v
   lsm-put l w
   printf '%s\tv\n' a b | lsm-put
-  flip "$(ls data/*.wal)"
+  flip "$(ls data/*.wal)" "$(lsm-dump | jq '.logs[0].published')"
   run -0 lsm-verify
 }
 
@@ -119,10 +119,10 @@ PY
   lsm-put k v
   lsm-put l w
   tree=$(ls data/*.idx)
-  python3 - "$tree" <<'PY'
-import os, sys
+  python3 - "$tree" "$(lsm-dump "$tree" | jq .commit.nodes)" <<'PY'
+import sys
 with open(sys.argv[1], 'r+b') as f:
-    f.seek(os.path.getsize(sys.argv[1]) - 32 + 8)
+    f.seek((int(sys.argv[2]) - 1) * 32 + 8)
     f.write(b'\x41')
 PY
   run -65 --separate-stderr lsm-verify
@@ -182,7 +182,7 @@ PY
   local log
   lsm-put k v
   log=$(ls data/*.wal)
-  truncate -s -1 "$log"
+  truncate -s $(($(lsm-dump | jq '.logs[0].published') - 1)) "$log"
   [ "$(damaged)" = "log ${log##*/}" ]
 }
 
@@ -215,7 +215,7 @@ PY
 @test "verify: a torn tail that a crash leaves is a note" {
   some_store
   cp -a data copy
-  truncate -s -1 copy/*.wal
+  truncate -s $(($(lsm-dump copy/*.wal | jq .valid_bytes) - 1)) copy/*.wal
   run -0 --separate-stderr lsm-verify -d copy
   [ "$(jq -r .code <<< "$output" | tr '\n' ' ')" = "untrusted tail " ]
 }
