@@ -11,7 +11,7 @@
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
 	size_t used;
-	struct block **buckets;
+	block_link *buckets; /* looked at without the lock, to prefetch */
 	size_t n_buckets; /* a power of two */
 	struct block *newest, *oldest;
 };
@@ -126,15 +126,27 @@ static struct shard *shard_of(struct cache *c, uint64_t h)
 	return &c->shards[h >> 56 & (c->n_shards - 1)];
 }
 
-static struct block **bucket(struct shard *s, uint64_t h)
+static block_link *bucket(struct shard *s, uint64_t h)
 {
 	return &s->buckets[h & (s->n_buckets - 1)];
 }
 
-static struct block *find(struct block *b, uint64_t file, uint64_t off)
+static struct block *follow(block_link *p)
 {
+	return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+static void link_to(block_link *p, struct block *b)
+{
+	atomic_store_explicit(p, b, memory_order_relaxed);
+}
+
+static struct block *find(block_link *p, uint64_t file, uint64_t off)
+{
+	struct block *b = follow(p);
+
 	while (b && (b->off != off || b->file != file))
-		b = b->hash_next;
+		b = follow(&b->hash_next);
 	return b;
 }
 
@@ -156,7 +168,7 @@ static void list_in(struct shard *s, struct block *b)
 static void evict(struct shard *s)
 {
 	struct block *b = s->oldest;
-	struct block **p;
+	block_link *p;
 
 	while (b->asked) {
 		b->asked = false;
@@ -165,9 +177,9 @@ static void evict(struct shard *s)
 		b = s->oldest;
 	}
 	p = bucket(s, hash(b->file, b->off));
-	while (*p != b)
-		p = &(*p)->hash_next;
-	*p = b->hash_next;
+	while (follow(p) != b)
+		p = &follow(p)->hash_next;
+	link_to(p, follow(&b->hash_next));
 	list_out(s, b);
 	s->used -= b->len + OVERHEAD;
 	b->cached = false;
@@ -181,7 +193,7 @@ struct block *cache_get(struct cache *c, uint64_t file, uint64_t off)
 	struct block *b;
 
 	pthread_mutex_lock(&s->lock);
-	b = find(*bucket(s, h), file, off);
+	b = find(bucket(s, h), file, off);
 	if (b) {
 		/* It is looked into from its end: its restart points. */
 		__builtin_prefetch(b->data + b->len - 1);
@@ -199,25 +211,35 @@ void cache_prefetch(struct cache *c, uint64_t file, uint64_t off)
 	__builtin_prefetch(bucket(shard_of(c, h), h));
 }
 
+void cache_prefetch_block(struct cache *c, uint64_t file, uint64_t off)
+{
+	uint64_t h = hash(file, off);
+	const struct block *b = follow(bucket(shard_of(c, h), h));
+
+	/* It may be another one, or gone: a prefetch may point anywhere. */
+	__builtin_prefetch(b);
+	__builtin_prefetch(b + 1);
+}
+
 void cache_put(struct cache *c, uint64_t file, uint64_t off, struct block *b)
 {
 	size_t limit = (c->bytes - atomic_load(&c->lent)) / c->n_shards;
 	uint64_t h = hash(file, off);
 	struct shard *s = shard_of(c, h);
-	struct block **p;
+	block_link *p;
 
 	if (b->len + OVERHEAD > limit)
 		return;
 	pthread_mutex_lock(&s->lock);
 	p = bucket(s, h);
 	/* two threads may have decoded the same block: the first one stays */
-	if (!b->cached && !find(*p, file, off)) {
+	if (!b->cached && !find(p, file, off)) {
 		atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
 		b->cached = true;
 		b->file = file;
 		b->off = off;
-		b->hash_next = *p;
-		*p = b;
+		link_to(&b->hash_next, follow(p));
+		link_to(p, b);
 		list_in(s, b);
 		s->used += b->len + OVERHEAD;
 	}

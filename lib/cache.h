@@ -16,13 +16,16 @@
 
 struct cache;
 
+typedef _Atomic(struct block *) block_link;
+
 struct block {
 	uint8_t *data;
 	size_t len;
 	/* private to cache.c below */
 	atomic_uint refs;
 	uint64_t file, off;
-	struct block *hash_next, *newer, *older;
+	block_link hash_next;
+	struct block *newer, *older;
 	bool cached, asked;
 };
 
@@ -46,8 +49,12 @@ struct block *cache_get(struct cache *c, uint64_t file, uint64_t off);
 /* Has a block ever had to leave it? */
 bool cache_is_full(const struct cache *c);
 
-/* The same block will be asked for soon. */
+/*
+ * The same block will be asked for soon: ask memory for where it stands, and
+ * some hundred instructions later for the block itself.
+ */
 void cache_prefetch(struct cache *c, uint64_t file, uint64_t off);
+void cache_prefetch_block(struct cache *c, uint64_t file, uint64_t off);
 /*
  * Offer a block the caller holds (its own reference stays).  If the same one
  * is there already, nothing happens.

@@ -51,6 +51,7 @@ static int read_run(struct roster *r, struct generation *g, struct window *w,
 		if (ret == 0)
 			ret = add_key(r, &high, &t->largest, err);
 		t->number = vt.number;
+		t->trimmed = vt.trimmed;
 		t->low = slice_prefix(buf_slice(&low));
 		t->high = slice_prefix(buf_slice(&high));
 	}
@@ -158,7 +159,7 @@ struct roster_table *roster_find(const struct roster_run *run, struct slice key,
 	return t;
 }
 
-int roster_open(struct store *db, const struct roster *r,
+int roster_open(struct store *db, struct roster *r,
 		struct roster_table *rt, struct table **out,
 		struct store_error *err)
 {
@@ -174,7 +175,14 @@ int roster_open(struct store *db, const struct roster *r,
 	if (ret < 0 || !r->keep)
 		return ret;
 	table_ref(*out);
-	if (!atomic_compare_exchange_strong(&rt->table, &none, *out))
+	if (atomic_compare_exchange_strong(&rt->table, &none, *out))
+		atomic_fetch_add(&r->open, 1);
+	else
 		table_close(*out);
 	return 0;
+}
+
+bool roster_is_open(const struct roster *r)
+{
+	return r->keep && atomic_load(&r->open) == r->n_tables;
 }

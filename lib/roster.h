@@ -17,6 +17,7 @@ struct roster_table {
 	uint64_t low, high; /* prefixes of the keys */
 	struct slice smallest, largest;
 	uint64_t number;
+	bool trimmed; /* it holds more, below `smallest`, that is not there */
 	_Atomic(struct table *) table; /* kept open, or NULL */
 };
 
@@ -31,7 +32,8 @@ struct roster {
 	struct roster_table *tables; /* of all runs */
 	size_t n_tables;
 	struct buf keys;
-	bool keep; /* tables stay open */
+	bool keep;	  /* tables stay open */
+	atomic_size_t open; /* so many of them are */
 };
 
 /*
@@ -42,6 +44,12 @@ int roster_of(struct store *db, struct generation *g, uint64_t lookups,
 	      struct roster **out, struct store_error *err);
 void roster_free(struct roster *r); /* NULL is fine */
 
+/*
+ * Are all its tables open, now and for as long as it lives?  Then nobody can
+ * take from who has its generation what that names.
+ */
+bool roster_is_open(const struct roster *r);
+
 /* The table whose range may hold `key`, or NULL; `prefix` is the key's. */
 struct roster_table *roster_find(const struct roster_run *run, struct slice key,
 				 uint64_t prefix);
@@ -49,7 +57,7 @@ struct roster_table *roster_find(const struct roster_run *run, struct slice key,
 size_t roster_seek(const struct roster_run *run, size_t from, struct slice key,
 		   uint64_t prefix);
 /* Open it; the reference is the caller's.  STORE_EGONE. */
-int roster_open(struct store *db, const struct roster *r,
+int roster_open(struct store *db, struct roster *r,
 		struct roster_table *rt, struct table **out,
 		struct store_error *err);
 

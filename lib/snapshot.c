@@ -1,7 +1,29 @@
 #include "lib/snapshot.h"
 
 #include "lib/merge.h"
+#include "lib/roster.h"
 #include "lib/tables.h"
+
+/*
+ * S1 to S3.  A pin keeps the names of a generation's files from being removed
+ * before they are opened: where all of them are open, there is no need for one.
+ */
+static int enter(struct store_snapshot *s, struct store_error *err)
+{
+	int r = generation_current(s->db, &s->g, err);
+
+	if (r < 0)
+		return r;
+	r = roster_of(s->db, s->g, 1, &s->roster, err);
+	if (r == 0 && s->roster && roster_is_open(s->roster))
+		return 0;
+	generation_close(s->g);
+	s->g = NULL;
+	if (r == 0)
+		r = generation_pin(s->db, &s->g, err);
+	s->pinned = r == 0;
+	return r < 0 ? r : roster_of(s->db, s->g, 0, &s->roster, err);
+}
 
 int store_snapshot(struct store *db, struct store_snapshot **out,
 		   struct store_error *err)
@@ -13,9 +35,9 @@ int store_snapshot(struct store *db, struct store_snapshot **out,
 	if (!s)
 		return store_nomem(err);
 	s->db = db;
-	r = generation_pin(db, &s->g, err);
+	r = enter(s, err);
 	if (r < 0) {
-		free(s);
+		store_snapshot_free(s);
 		return r;
 	}
 	s->roots = calloc(s->g->n_logs + 1, sizeof(*s->roots));
@@ -40,7 +62,10 @@ void store_snapshot_free(struct store_snapshot *s)
 {
 	if (!s)
 		return;
-	generation_unpin(s->db, s->g);
+	if (s->pinned)
+		generation_unpin(s->db, s->g);
+	else
+		generation_close(s->g);
 	free(s->roots);
 	free(s);
 }
@@ -91,7 +116,7 @@ static int open_sources(struct store_snapshot *s, struct iter **sources,
 			*n += r == 0;
 		}
 	for (size_t i = 0; r == 0 && i < g->v.n_runs; i++) {
-		r = run_iter(s->db, g, &g->v.runs[i], true, &sources[*n], err);
+		r = run_iter(s->db, g, s->roster, i, true, &sources[*n], err);
 		*n += r == 0;
 	}
 	return r;

@@ -9,7 +9,9 @@
 
 struct store_snapshot {
 	struct store *db;
-	struct generation *g; /* pinned */
+	struct generation *g;
+	bool pinned;
+	struct roster *roster; /* the generation's, or NULL */
 	struct root *roots;   /* of its logs */
 	uint64_t now_ms;
 };

@@ -13,6 +13,7 @@ struct table_iter {
 	struct table *t;
 	bool stream;
 	unsigned near; /* data blocks that are still near to a seek */
+	uint64_t behind; /* where the next one may be in the cache; 0: told */
 	bool backward; /* to the block before: more before it will be wanted */
 	struct window index_w, data_w, chunk_w;
 	size_t ahead; /* what data_w reads when it goes on and on */
@@ -98,6 +99,15 @@ static int kept_block(struct table_iter *ti, struct rung *l, struct window *w,
 	return r;
 }
 
+/* Data blocks lie one behind the other: the next one may soon be wanted. */
+static void expect_behind(struct table_iter *ti, const struct rung *l)
+{
+	if (!ti->t->cache)
+		return;
+	ti->behind = l->place.off + l->place.len;
+	cache_prefetch(ti->t->cache, ti->t->footer.number, ti->behind);
+}
+
 /* Load the block that the current entry of the rung above names. */
 static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 {
@@ -122,6 +132,8 @@ static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 
 		r = (keep ? kept_block : stream_block)(
 			ti, l, w, data ? SST_DATA : SST_INDEX, &bytes, err);
+		if (data && keep)
+			expect_behind(ti, l);
 		if (data && ti->near)
 			ti->near--;
 	}
@@ -330,6 +342,11 @@ static int iter_next(struct iter *it, struct store_error *err)
 
 	if (!l->valid)
 		return 0;
+	if (ti->behind) {
+		cache_prefetch_block(ti->t->cache, ti->t->footer.number,
+				     ti->behind);
+		ti->behind = 0;
+	}
 	r = block_next(l);
 	return r > 0 ? show(ti, err) : leave(ti, r, true, err);
 }

@@ -106,6 +106,8 @@ struct run_iter {
 	struct store *db;
 	struct generation *g;
 	const struct version_run *run;
+	struct roster *roster;	       /* or NULL */
+	const struct roster_run *known; /* in it, this one */
 	bool stream;
 	uint64_t index; /* of the table `cur` walks */
 	struct iter *cur;
@@ -115,10 +117,48 @@ struct run_iter {
 	struct window window;
 };
 
+static int open_known(struct run_iter *ri, uint64_t index, struct table **t,
+		      struct store_error *err)
+{
+	struct roster_table *rt = &ri->known->tables[index];
+
+	ri->trimmed = rt->trimmed;
+	if (ri->trimmed && buf_assign(&ri->from, rt->smallest) < 0)
+		return store_nomem(err);
+	return roster_open(ri->db, ri->roster, rt, t, err);
+}
+
+/* As the version image names it. */
+static int open_named(struct run_iter *ri, uint64_t index, struct table **t,
+		      struct store_error *err)
+{
+	struct version_table vt;
+	int r = version_table_at(&ri->g->v, &ri->g->source, &ri->window,
+				 ri->run, index, &vt, err);
+
+	ri->trimmed = r == 0 && vt.trimmed;
+	if (ri->trimmed)
+		r = version_smallest(&ri->g->v, &ri->g->source, &ri->window,
+				     ri->run, index, &ri->from, err);
+	return r < 0 ? r : tables_get(ri->db, vt.number, t, err);
+}
+
+/* The first table that ends at or above `key`: 1, or 0 when none does. */
+static int find_index(struct run_iter *ri, struct slice key, uint64_t *index,
+		      struct store_error *err)
+{
+	struct version_table vt;
+
+	if (!ri->known)
+		return version_seek(&ri->g->v, &ri->g->source, &ri->window,
+				    ri->run, key, index, &vt, err);
+	*index = roster_seek(ri->known, 0, key, slice_prefix(key));
+	return *index < ri->known->n;
+}
+
 /* Go to table `index`, if there is one: 1, 0, or an error. */
 static int enter(struct run_iter *ri, uint64_t index, struct store_error *err)
 {
-	struct version_table vt;
 	struct table *t;
 	int r;
 
@@ -128,14 +168,7 @@ static int enter(struct run_iter *ri, uint64_t index, struct store_error *err)
 	ri->cur = NULL;
 	if (index >= ri->run->tables)
 		return 0;
-	r = version_table_at(&ri->g->v, &ri->g->source, &ri->window, ri->run,
-			     index, &vt, err);
-	ri->trimmed = r == 0 && vt.trimmed;
-	if (ri->trimmed)
-		r = version_smallest(&ri->g->v, &ri->g->source, &ri->window,
-				     ri->run, index, &ri->from, err);
-	if (r == 0)
-		r = tables_get(ri->db, vt.number, &t, err);
+	r = (ri->known ? open_known : open_named)(ri, index, &t, err);
 	if (r < 0)
 		return r;
 	r = table_iter(t, ri->stream, &ri->cur, err);
@@ -211,12 +244,9 @@ static int ri_last(struct iter *it, struct store_error *err)
 static int ri_seek(struct iter *it, struct slice key, struct store_error *err)
 {
 	struct run_iter *ri = (struct run_iter *)it;
-	struct version_table vt;
 	uint64_t index;
-	int r;
+	int r = find_index(ri, key, &index, err);
 
-	r = version_seek(&ri->g->v, &ri->g->source, &ri->window, ri->run, key,
-			 &index, &vt, err);
 	if (r <= 0)
 		return r;
 	r = enter(ri, index, err);
@@ -233,12 +263,9 @@ static int ri_seek_before(struct iter *it, struct slice key,
 			  struct store_error *err)
 {
 	struct run_iter *ri = (struct run_iter *)it;
-	struct version_table vt;
 	uint64_t index;
-	int r;
+	int r = find_index(ri, key, &index, err);
 
-	r = version_seek(&ri->g->v, &ri->g->source, &ri->window, ri->run, key,
-			 &index, &vt, err);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -303,9 +330,8 @@ static const struct iter_ops run_ops = {
 	.close = ri_close,
 };
 
-int run_iter(struct store *db, struct generation *g,
-	     const struct version_run *run, bool stream, struct iter **out,
-	     struct store_error *err)
+int run_iter(struct store *db, struct generation *g, struct roster *roster,
+	     size_t i, bool stream, struct iter **out, struct store_error *err)
 {
 	struct run_iter *ri = calloc(1, sizeof(*ri));
 
@@ -315,7 +341,9 @@ int run_iter(struct store *db, struct generation *g,
 	ri->db = db;
 	generation_ref(g);
 	ri->g = g;
-	ri->run = run;
+	ri->run = &g->v.runs[i];
+	ri->roster = roster;
+	ri->known = roster ? &roster->runs[i] : NULL;
 	ri->stream = stream;
 	ri->window = WINDOW_INIT(VIEW_PAGE);
 	*out = &ri->it;

@@ -9,6 +9,7 @@
 #define LIB_TABLES_H
 
 #include "lib/engine.h"
+#include "lib/roster.h"
 #include "lib/table.h"
 
 #define TABLES_OPEN 256
@@ -21,11 +22,11 @@ int tables_get(struct store *db, uint64_t number, struct table **out,
 	       struct store_error *err);
 
 /*
- * Iterate over a run of the generation: its tables one behind the other, each
- * opened when it is reached.  Keeps a reference to the generation.
+ * Iterate over run number `i` of the generation: its tables one behind the
+ * other, each opened when it is reached.  Keeps a reference to the generation.
+ * `roster`: the generation's, or NULL: its image is asked, page by page.
  */
-int run_iter(struct store *db, struct generation *g,
-	     const struct version_run *run, bool stream, struct iter **out,
-	     struct store_error *err);
+int run_iter(struct store *db, struct generation *g, struct roster *roster,
+	     size_t i, bool stream, struct iter **out, struct store_error *err);
 
 #endif

@@ -1,0 +1,206 @@
+/*
+ * snapshot.h: who has a generation's tables open needs no pin, and reads on
+ * when they have been replaced and removed.
+ */
+#include "lib/snapshot.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <glob.h>
+
+#define KEYS 300
+
+static struct store_error err = STORE_ERROR_INIT;
+static const char *dir;
+
+static struct store *open_it(void)
+{
+	struct store_config c = { .flags = STORE_CREATE | STORE_WRITE,
+				  .tool = "test_snapshot" };
+	struct store *db = NULL;
+
+	CHECK_OK(store_open(&db, dir, &c, &err), err);
+	return db;
+}
+
+static struct slice key_of(int i)
+{
+	static char key[20];
+
+	snprintf(key, sizeof(key), "key %03d", i);
+	return slice_str(key);
+}
+
+static void put_all(struct store *db, const char *value)
+{
+	for (int i = 0; i < KEYS; i++)
+		CHECK_OK(store_put(db, key_of(i), slice_str(value),
+				   STORE_NOSYNC, &err),
+			 err);
+	CHECK_OK(store_flush(db, &err), err);
+}
+
+/* A store of two tables, one over the other. */
+static struct store *two_tables(void)
+{
+	struct store *db;
+
+	dir = scratch();
+	db = open_it();
+	put_all(db, "old");
+	put_all(db, "new");
+	return db;
+}
+
+/* Look up until all of it is kept open. */
+static void look_up(struct store *db)
+{
+	struct buf value = BUF_INIT;
+
+	for (int i = 0; i < KEYS; i++)
+		CHECK(store_get(db, key_of(i), &value, &err) == 1);
+	for (int i = 0; i < 100; i++)
+		CHECK(store_get(db, slice_str("key 000 absent"), &value,
+				&err) == 0);
+	buf_free(&value);
+}
+
+static int count_all(struct store_iter *it, const char *value)
+{
+	struct slice v;
+	int n = 0, r;
+
+	for (r = store_iter_first(it, &err); r == 1;
+	     r = store_iter_next(it, &err), n++) {
+		CHECK(slice_eq(store_iter_key(it), key_of(n)));
+		CHECK_OK(store_iter_value(it, &v, &err), err);
+		CHECK(slice_eq(v, slice_str(value)));
+	}
+	CHECK_OK(r, err);
+	return n;
+}
+
+static size_t tables(void)
+{
+	char pattern[200];
+	glob_t g;
+	size_t n;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.sst", dir);
+	n = glob(pattern, 0, NULL, &g) == 0 ? g.gl_pathc : 0;
+	if (n)
+		globfree(&g);
+	return n;
+}
+
+static int (*real_lock)(int fd, int cmd, struct flock *fl);
+static int locks;
+
+static int counting_lock(int fd, int cmd, struct flock *fl)
+{
+	locks++;
+	return real_lock(fd, cmd, fl);
+}
+
+/* How many locks it takes to open an iterator and close it again. */
+static int locks_of_an_iterator(struct store *db)
+{
+	struct store_iter *it;
+
+	locks = 0;
+	real_lock = os.lock;
+	os.lock = counting_lock;
+	CHECK_OK(store_iter_open(db, NULL, &it, &err), err);
+	store_iter_close(it);
+	os.lock = real_lock;
+	return locks;
+}
+
+TEST(an_iterator_pins_until_all_tables_are_open)
+{
+	struct store *db = two_tables();
+
+	CHECK(locks_of_an_iterator(db) == 2);
+	look_up(db);
+	CHECK(locks_of_an_iterator(db) == 0);
+	/* A newer generation has a table that is not. */
+	put_all(db, "newest");
+	CHECK(locks_of_an_iterator(db) == 2);
+	store_close(db);
+}
+
+/* All is merged by another handle: how many tables are there then? */
+static size_t compact_beside(void)
+{
+	struct store_compact_config how = { .all = true };
+	struct store_compact_result result;
+	struct store *db = open_it();
+	size_t n;
+
+	CHECK_OK(store_compact(db, &how, &result, &err), err);
+	n = tables();
+	store_close(db);
+	return n;
+}
+
+TEST(without_a_pin_it_reads_what_was_removed_meanwhile)
+{
+	struct store *db = two_tables();
+	struct store_iter *it;
+
+	look_up(db);
+	CHECK(tables() == 2);
+	CHECK_OK(store_iter_open(db, NULL, &it, &err), err);
+	CHECK(compact_beside() == 1);
+	CHECK(count_all(it, "new") == KEYS);
+	store_iter_close(it);
+	CHECK_OK(store_iter_open(db, NULL, &it, &err), err);
+	CHECK(count_all(it, "new") == KEYS);
+	store_iter_close(it);
+	store_close(db);
+}
+
+TEST(with_a_pin_nothing_is_removed)
+{
+	struct store *db = two_tables();
+	struct store_iter *it;
+
+	CHECK_OK(store_iter_open(db, NULL, &it, &err), err);
+	CHECK(compact_beside() == 3);
+	CHECK(count_all(it, "new") == KEYS);
+	store_iter_close(it);
+	store_close(db);
+}
+
+TEST(a_seek_by_roster_finds_what_one_by_image_finds)
+{
+	struct store *db = two_tables();
+	struct store_iter *image, *roster;
+	struct store_snapshot *snap;
+
+	CHECK_OK(store_snapshot(db, &snap, &err), err);
+	CHECK_OK(store_iter_open(db, snap, &image, &err), err);
+	look_up(db);
+	CHECK_OK(store_iter_open(db, NULL, &roster, &err), err);
+	for (int i = -1; i <= KEYS; i++) {
+		struct slice key = i < 0 ? slice_str("a") : key_of(i);
+		int a = store_iter_seek(image, key, &err);
+
+		CHECK(a == store_iter_seek(roster, key, &err));
+		CHECK(a == (i < KEYS));
+		CHECK(!a || slice_eq(store_iter_key(image),
+				     store_iter_key(roster)));
+		a = store_iter_seek_before(image, key, &err);
+		CHECK(a == store_iter_seek_before(roster, key, &err));
+		CHECK(a == (i > 0));
+		CHECK(!a || slice_eq(store_iter_key(image),
+				     store_iter_key(roster)));
+	}
+	store_iter_close(roster);
+	store_iter_close(image);
+	store_snapshot_free(snap);
+	store_close(db);
+}
+
+TEST_MAIN()
