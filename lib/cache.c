@@ -7,6 +7,8 @@
 /* Threads that look for different blocks seldom meet. */
 #define SHARDS 16u
 #define SHARD_LEAST (1u << 20)
+/* Of a block that will be walked through; the processor sees where it goes. */
+#define PREFETCH 1024u
 
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
@@ -214,11 +216,11 @@ void cache_prefetch(struct cache *c, uint64_t file, uint64_t off)
 void cache_prefetch_block(struct cache *c, uint64_t file, uint64_t off)
 {
 	uint64_t h = hash(file, off);
-	const struct block *b = follow(bucket(shard_of(c, h), h));
+	uintptr_t b = (uintptr_t)follow(bucket(shard_of(c, h), h));
 
 	/* It may be another one, or gone: a prefetch may point anywhere. */
-	__builtin_prefetch(b);
-	__builtin_prefetch(b + 1);
+	for (uintptr_t at = 0; at < PREFETCH; at += 64)
+		__builtin_prefetch((const void *)(b + at));
 }
 
 void cache_put(struct cache *c, uint64_t file, uint64_t off, struct block *b)

@@ -13,6 +13,7 @@ struct table_iter {
 	struct table *t;
 	bool stream;
 	unsigned near; /* data blocks that are still near to a seek */
+	bool cached;   /* those behind were in the cache until now */
 	uint64_t behind; /* where the next one may be in the cache; 0: told */
 	bool backward; /* to the block before: more before it will be wanted */
 	struct window index_w, data_w, chunk_w;
@@ -99,6 +100,20 @@ static int kept_block(struct table_iter *ti, struct rung *l, struct window *w,
 	return r;
 }
 
+/*
+ * What a stream finds in the cache it need not decode; from the first block on
+ * that is not there it asks no more.
+ */
+static bool found_block(struct table_iter *ti, struct rung *l,
+			struct slice *bytes)
+{
+	l->block = table_cached(ti->t, l->place.off, ti->cached);
+	ti->cached = l->block != NULL;
+	if (l->block)
+		*bytes = slice_make(l->block->data, l->block->len);
+	return ti->cached;
+}
+
 /* Data blocks lie one behind the other: the next one may soon be wanted. */
 static void expect_behind(struct table_iter *ti, const struct rung *l)
 {
@@ -130,9 +145,12 @@ static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 		bool keep =
 			!ti->stream || (ti->t->cache && (!data || ti->near));
 
-		r = (keep ? kept_block : stream_block)(
-			ti, l, w, data ? SST_DATA : SST_INDEX, &bytes, err);
-		if (data && keep)
+		r = 0;
+		if (keep || !found_block(ti, l, &bytes))
+			r = (keep ? kept_block : stream_block)(
+				ti, l, w, data ? SST_DATA : SST_INDEX, &bytes,
+				err);
+		if (data && (keep || ti->cached))
 			expect_behind(ti, l);
 		if (data && ti->near)
 			ti->near--;
@@ -285,6 +303,7 @@ static int iter_position(struct iter *it, enum mover how, struct slice key,
 	ti->backward = false;
 	/* Who seeks may want little; who goes on gets more each time. */
 	ti->near = 0;
+	ti->cached = true;
 	if (ti->stream && (how == SEEK || how == SEEK_BEFORE)) {
 		ti->near = SEEK_BLOCKS;
 		ti->data_w.ahead = SEEK_AHEAD;

@@ -173,6 +173,44 @@ TEST(with_a_pin_nothing_is_removed)
 	store_close(db);
 }
 
+static uint64_t blocks_read(struct store *db)
+{
+	struct store_stat s;
+
+	CHECK_OK(store_stat(db, &s, &err), err);
+	return s.blocks_read;
+}
+
+TEST(a_walk_takes_from_the_cache_what_lookups_left_there_up_to_a_gap)
+{
+	static char value[1000];
+	struct buf got = BUF_INIT;
+	struct store *db;
+	struct store_iter *it;
+	uint64_t before;
+
+	memset(value, 'x', sizeof(value) - 1);
+	dir = scratch();
+	db = open_it();
+	put_all(db, value);
+	/* All blocks but those of the last fifty keys, more than one each. */
+	for (int i = 0; i < KEYS - 50; i++)
+		CHECK(store_get(db, key_of(i), &got, &err) == 1);
+	before = blocks_read(db);
+	CHECK(before > 50);
+	CHECK_OK(store_iter_open(db, NULL, &it, &err), err);
+	CHECK(store_iter_seek(it, key_of(0), &err) == 1);
+	for (int i = 1; i < KEYS - 54; i++)
+		CHECK(store_iter_next(it, &err) == 1);
+	CHECK(blocks_read(db) == before);
+	while (store_iter_next(it, &err) == 1)
+		;
+	CHECK(blocks_read(db) >= before + 10);
+	store_iter_close(it);
+	buf_free(&got);
+	store_close(db);
+}
+
 TEST(a_seek_by_roster_finds_what_one_by_image_finds)
 {
 	struct store *db = two_tables();
