@@ -14,7 +14,7 @@ struct shard {
 	_Alignas(64) pthread_mutex_t lock;
 	size_t used;
 	block_link *buckets; /* looked at without the lock, to prefetch */
-	size_t n_buckets; /* a power of two */
+	size_t n_buckets;    /* a power of two */
 	struct block *newest, *oldest;
 };
 

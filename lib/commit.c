@@ -16,7 +16,7 @@ struct commit {
 	struct memtable *m; /* where it went; a reference */
 	uint64_t from;	    /* the log's bytes before it */
 	uint64_t upto;	    /* durable when the log is synced so far */
-	bool durable; /* it will be synced */
+	bool durable;	    /* it will be synced */
 	bool rotated;
 	struct excess excess; /* of flushes over compaction */
 };

@@ -197,7 +197,11 @@ int guide_find(struct guide *g, struct slice key, struct guide_block **out)
 		return 1;
 	}
 	mine = slice_prefix(slice_make(key.data + n, key.len - n));
-	/* The first mark not below ours, without a branch to guess. */
+	/*
+	 * The first mark not below ours.  A branch is guessed, wrongly half of
+	 * the time, but what is guessed is fetched ahead: without it, by
+	 * arithmetic, a lookup takes a tenth longer.
+	 */
 	for (size_t left = g->n; left > 1; left -= left / 2) {
 		if (left > NEAR && left - left / 2 <= NEAR)
 			ask_for(g->blocks + (at - g->marks), left);

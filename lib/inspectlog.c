@@ -84,7 +84,7 @@ static int dump_batches(struct out *o, struct view *log,
 	if (r >= 0)
 		out_string(o, "end",
 			   w.off == size ? "the end of the file"
-			   : r > 0 ? "room for what comes"
+			   : r > 0	 ? "room for what comes"
 				   : "a torn tail, which the next writer cuts "
 				     "off");
 	wal_walk_release(&w);

@@ -85,7 +85,8 @@ static int open_sources(struct walk *w, struct store_error *err)
 		}
 	}
 	for (size_t i = 0; r == 0 && i < g->v.n_runs; i++) {
-		r = run_iter(w->db, g, w->snap->roster, i, true, &sources[n], err);
+		r = run_iter(w->db, g, w->snap->roster, i, true, &sources[n],
+			     err);
 		n += r == 0;
 	}
 	if (r == 0)

@@ -159,9 +159,8 @@ struct roster_table *roster_find(const struct roster_run *run, struct slice key,
 	return t;
 }
 
-int roster_open(struct store *db, struct roster *r,
-		struct roster_table *rt, struct table **out,
-		struct store_error *err)
+int roster_open(struct store *db, struct roster *r, struct roster_table *rt,
+		struct table **out, struct store_error *err)
 {
 	struct table *none = NULL;
 	int ret;

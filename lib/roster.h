@@ -32,7 +32,7 @@ struct roster {
 	struct roster_table *tables; /* of all runs */
 	size_t n_tables;
 	struct buf keys;
-	bool keep;	  /* tables stay open */
+	bool keep;	    /* tables stay open */
 	atomic_size_t open; /* so many of them are */
 };
 
@@ -57,8 +57,7 @@ struct roster_table *roster_find(const struct roster_run *run, struct slice key,
 size_t roster_seek(const struct roster_run *run, size_t from, struct slice key,
 		   uint64_t prefix);
 /* Open it; the reference is the caller's.  STORE_EGONE. */
-int roster_open(struct store *db, struct roster *r,
-		struct roster_table *rt, struct table **out,
-		struct store_error *err);
+int roster_open(struct store *db, struct roster *r, struct roster_table *rt,
+		struct table **out, struct store_error *err);
 
 #endif

@@ -12,7 +12,7 @@ struct store_snapshot {
 	struct generation *g;
 	bool pinned;
 	struct roster *roster; /* the generation's, or NULL */
-	struct root *roots;   /* of its logs */
+	struct root *roots;    /* of its logs */
 	uint64_t now_ms;
 };
 

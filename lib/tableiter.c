@@ -12,8 +12,8 @@ struct table_iter {
 	struct iter it;
 	struct table *t;
 	bool stream;
-	unsigned near; /* data blocks that are still near to a seek */
-	bool cached;   /* those behind were in the cache until now */
+	unsigned near;	 /* data blocks that are still near to a seek */
+	bool cached;	 /* those behind were in the cache until now */
 	uint64_t behind; /* where the next one may be in the cache; 0: told */
 	bool backward; /* to the block before: more before it will be wanted */
 	struct window index_w, data_w, chunk_w;

@@ -106,7 +106,7 @@ struct run_iter {
 	struct store *db;
 	struct generation *g;
 	const struct version_run *run;
-	struct roster *roster;	       /* or NULL */
+	struct roster *roster;		/* or NULL */
 	const struct roster_run *known; /* in it, this one */
 	bool stream;
 	uint64_t index; /* of the table `cur` walks */

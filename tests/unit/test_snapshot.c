@@ -227,13 +227,13 @@ TEST(a_seek_by_roster_finds_what_one_by_image_finds)
 
 		CHECK(a == store_iter_seek(roster, key, &err));
 		CHECK(a == (i < KEYS));
-		CHECK(!a || slice_eq(store_iter_key(image),
-				     store_iter_key(roster)));
+		CHECK(!a ||
+		      slice_eq(store_iter_key(image), store_iter_key(roster)));
 		a = store_iter_seek_before(image, key, &err);
 		CHECK(a == store_iter_seek_before(roster, key, &err));
 		CHECK(a == (i > 0));
-		CHECK(!a || slice_eq(store_iter_key(image),
-				     store_iter_key(roster)));
+		CHECK(!a ||
+		      slice_eq(store_iter_key(image), store_iter_key(roster)));
 	}
 	store_iter_close(roster);
 	store_iter_close(image);
