@@ -12,9 +12,9 @@ struct table_iter {
 	struct iter it;
 	struct table *t;
 	bool stream;
-	unsigned near;	 /* data blocks that are still near to a seek */
-	bool cached;	 /* those behind were in the cache until now */
-	uint64_t behind; /* where the next one may be in the cache; 0: told */
+	unsigned near;	   /* data blocks that are still near to a seek */
+	unsigned patience; /* to ask the cache for what is behind those */
+	uint64_t behind;   /* where the next one may be in the cache; 0: told */
 	bool backward; /* to the block before: more before it will be wanted */
 	struct window index_w, data_w, chunk_w;
 	size_t ahead; /* what data_w reads when it goes on and on */
@@ -30,6 +30,8 @@ struct table_iter {
  */
 #define SEEK_AHEAD (8u << 10)
 #define SEEK_BLOCKS 4u
+/* So many more misses than hits, and the cache is not asked any more. */
+#define PATIENCE 4u
 
 enum mover { FIRST, LAST, SEEK, SEEK_BEFORE };
 
@@ -82,6 +84,9 @@ static int stream_block(struct table_iter *ti, struct rung *l, struct window *w,
 		r = table_stored(ti->t, w, l->place, kind, &b, err);
 	if (r < 0)
 		return r;
+	/* Who seeks may want little; who goes on gets more each time. */
+	if (w == &ti->data_w && w->ahead < ti->ahead)
+		w->ahead *= 2;
 	buf_clear(&l->bytes);
 	if (buf_reserve(&l->bytes, b.decoded) < 0)
 		return store_nomem(err);
@@ -101,17 +106,24 @@ static int kept_block(struct table_iter *ti, struct rung *l, struct window *w,
 }
 
 /*
- * What a stream finds in the cache it need not decode; from the first block on
- * that is not there it asks no more.
+ * What is in the cache behind a seek need not be decoded; where little is there
+ * it is soon asked no more.  Not backwards, against what the processor fetches
+ * ahead, nor by who walks through all of it: decoding is as quick.
  */
 static bool found_block(struct table_iter *ti, struct rung *l,
 			struct slice *bytes)
 {
-	l->block = table_cached(ti->t, l->place.off, ti->cached);
-	ti->cached = l->block != NULL;
-	if (l->block)
-		*bytes = slice_make(l->block->data, l->block->len);
-	return ti->cached;
+	if (!ti->patience)
+		return false;
+	l->block = table_cached(ti->t, l->place.off, true);
+	if (!l->block) {
+		ti->patience--;
+		return false;
+	}
+	if (ti->patience < PATIENCE)
+		ti->patience++;
+	*bytes = slice_make(l->block->data, l->block->len);
+	return true;
 }
 
 /* Data blocks lie one behind the other: the next one may soon be wanted. */
@@ -150,7 +162,7 @@ static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 			r = (keep ? kept_block : stream_block)(
 				ti, l, w, data ? SST_DATA : SST_INDEX, &bytes,
 				err);
-		if (data && (keep || ti->cached))
+		if (data && (keep || ti->patience))
 			expect_behind(ti, l);
 		if (data && ti->near)
 			ti->near--;
@@ -221,8 +233,8 @@ static int descend(struct table_iter *ti, uint32_t n, enum mover how,
 static int cross(struct table_iter *ti, bool forward, struct store_error *err)
 {
 	ti->backward = !forward;
-	if (ti->data_w.ahead < ti->ahead)
-		ti->data_w.ahead *= 2;
+	if (!forward)
+		ti->patience = 0;
 	for (uint32_t n = ti->depth; n-- > 0;) {
 		struct rung *l = &ti->rungs[n];
 		int r = forward ? block_next(&l->r) : block_prev(&l->r);
@@ -301,9 +313,8 @@ static int iter_position(struct iter *it, enum mover how, struct slice key,
 
 	leaf(ti)->r.valid = false;
 	ti->backward = false;
-	/* Who seeks may want little; who goes on gets more each time. */
 	ti->near = 0;
-	ti->cached = true;
+	ti->patience = how == SEEK ? PATIENCE : 0;
 	if (ti->stream && (how == SEEK || how == SEEK_BEFORE)) {
 		ti->near = SEEK_BLOCKS;
 		ti->data_w.ahead = SEEK_AHEAD;
