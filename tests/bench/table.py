@@ -1,7 +1,7 @@
 """table.py - rows as text: Markdown that can be read as it is."""
 import datetime
 import os
-import platform
+import re
 
 
 def number(v):
@@ -64,13 +64,9 @@ def group_table(rows):
 
 def machine():
     """What the figures were taken on."""
-    model = platform.machine()
-    with open('/proc/cpuinfo') as f:
-        for line in f:
-            if line.startswith('model name'):
-                model = line.split(':', 1)[1].strip()
-                break
-    return '%d x %s, Linux %s' % (os.cpu_count(), model, platform.release())
+    with open('/etc/os-release') as f:
+        name = re.search('^PRETTY_NAME="(.*)"', f.read(), re.M)
+    return '%d cores, %s' % (os.cpu_count(), name[1] if name else 'Linux')
 
 
 def render(rows, result):
