@@ -48,8 +48,8 @@ static int real_writeback(int fd, off_t off, off_t n)
 }
 
 /*
- * Who asks fstat is told times, and the kernel then takes the next write down
- * to the nanosecond: an inode to write with each sync.
+ * Who asks fstat is told times, and a newer kernel then takes the next write
+ * down to the nanosecond: an inode to write with each sync.
  */
 static off_t real_size(int fd)
 {

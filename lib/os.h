@@ -49,7 +49,7 @@ struct os {
 	int (*unlinkat)(int dirfd, const char *name);
 	int (*mkdir)(const char *path, mode_t mode);
 	int (*fstat)(int fd, struct stat *st);
-	off_t (*size)(int fd);
+	off_t (*size)(int fd); /* lseek; why: see os.c */
 	int (*fstatat)(int dirfd, const char *name, struct stat *st);
 	int (*place)(int fd, struct os_place *p); /* statx */
 	long (*fs_type)(int fd);		  /* fstatfs: f_type, or -1 */
