@@ -48,8 +48,7 @@ static_assert(sizeof(struct token) == 456, "token: see state.md");
 
 #define STATE_MAGIC UINT64_C(0x0a65746174736d6c) /* "lmstate\n" */
 #define IDX_MAGIC UINT64_C(0x0a786469206d736c)	 /* "lsm idx\n" */
-#define STATE_VERSION 1u
-#define IDX_VERSION 1u
+#define LIVING_VERSION 2u			 /* of both */
 
 /* A slot: 64 bytes; a cell: two of them. */
 struct slot {
@@ -84,7 +83,7 @@ enum {
 
 	COUNTER_NEXT = 0,
 
-	COMMIT_ROOT = 0,      /* node index; 0: empty */
+	COMMIT_ROOT = 0,      /* low half: node index; high half: the tail */
 	COMMIT_LOG_BYTES = 1, /* published length of the log */
 	COMMIT_NODES = 2,     /* nodes in the file, the page's 128 included */
 	COMMIT_ENTRIES = 3,   /* keys in the tree, tombstones included */
@@ -126,6 +125,8 @@ static_assert(sizeof(struct tree_node) == 32, "node: see idx.md");
 #define NODE_FIRST (STATE_PAGE / NODE_BYTES)
 /* An AVL tree of 2^32 nodes is no higher. */
 #define TREE_HEIGHT_MAX 48
+/* So many of the last nodes may be in no tree yet. */
+#define TAIL_MAX 1024u
 
 void token_seal(struct token *t);
 /* Checksum, magic, version, and no more pairs than fit. */

@@ -82,7 +82,7 @@ static int publish(struct memtable *m, const struct root *before,
 		   struct tree_edit *e, struct store_error *err)
 {
 	struct slot s = { .seq = before->seq,
-			  .v[COMMIT_ROOT] = e->at.root,
+			  .v[COMMIT_ROOT] = e->at.root | e->at.tail << 32,
 			  .v[COMMIT_LOG_BYTES] = e->at.log_bytes,
 			  .v[COMMIT_NODES] = e->at.nodes,
 			  .v[COMMIT_ENTRIES] = e->at.entries,
@@ -127,8 +127,8 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 	if (r < 0)
 		return r;
 	tree_edit_init(&e, m, at);
-	r = tree_edit_batch(&e, buf_slice(&db->scratch), c->batch->count, chain,
-			    err);
+	r = tree_edit_commit(&e, buf_slice(&db->scratch), c->batch->count,
+			     chain, err);
 	if (r < 0)
 		goto out;
 #ifdef MUTANT_publish_before_append

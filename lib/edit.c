@@ -29,11 +29,14 @@ void tree_edit_init(struct tree_edit *e, struct memtable *m,
 	e->at = *at;
 	e->nodes = BUF_INIT;
 	e->batch = SLICE_NULL;
+	e->items = NULL;
+	e->tail = WINDOW_INIT(VIEW_PAGE);
 }
 
 void tree_edit_release(struct tree_edit *e)
 {
 	tree_reader_release(&e->base);
+	window_release(&e->tail);
 	buf_free(&e->nodes);
 }
 
@@ -365,31 +368,120 @@ static int64_t sort(struct tree_edit *e, uint32_t count,
 	return store_nomem(err);
 }
 
+/* e->items[0..n) of e->batch into the tree. */
+static int unite_items(struct tree_edit *e, uint32_t n, struct store_error *err)
+{
+	struct part all = { (uint32_t)e->at.root, 0 };
+	int r = unite(e, all.root, TREE_HEIGHT_MAX + 1, (struct span){ 0, n },
+		      &all, err);
+
+	if (r == 0)
+		e->at.root = all.root;
+	return r;
+}
+
+/* As if what the tail holds were one batch that is committed now. */
+static int unite_tail(struct tree_edit *e, struct store_error *err)
+{
+	struct order_item items[2 * TAIL_NODES], *many = NULL;
+	uint64_t end = e->at.log_bytes, start = 0;
+	int64_t n;
+	int r;
+
+	e->items = items;
+	/* Another version of this program may leave longer ones. */
+	if (e->at.tail > TAIL_NODES) {
+		many = malloc(2 * e->at.tail * sizeof(*many));
+		if (!many)
+			return store_nomem(err);
+		e->items = many;
+	}
+	n = tail_order(&e->base, &e->tail, e->items, e->items + e->at.tail,
+		       &e->batch, &start, err);
+	r = n < 0 ? (int)n : 0;
+	if (n > 0) {
+		e->at.log_bytes = start;
+		r = unite_items(e, (uint32_t)n, err);
+		e->at.log_bytes = end;
+	}
+	free(many);
+	e->items = NULL;
+	e->at.tail = 0;
+	return r;
+}
+
+static void count_batch(struct tree_edit *e, struct slice batch, uint64_t chain)
+{
+	e->at.log_bytes += batch.len;
+	e->at.chain = chain;
+	e->at.batches++;
+}
+
 int tree_edit_batch(struct tree_edit *e, struct slice batch, uint32_t count,
 		    uint64_t chain, struct store_error *err)
 {
 	/* An entry alone may be larger than what can be sorted. */
 	struct order_item one = { .off = WAL_ENTRY_HEADER,
 				  .tag = WAL_ENTRY_HEADER };
-	struct part all = { (uint32_t)e->at.root, 0 };
 	int64_t n = 1;
-	int r = 0;
+	int r = e->at.tail ? unite_tail(e, err) : 0;
 
+	if (r < 0)
+		return r;
 	e->batch = batch;
 	e->items = &one;
 	if (count != 1)
 		n = sort(e, count, err);
 	if (n > 0)
-		r = unite(e, all.root, TREE_HEIGHT_MAX + 1,
-			  (struct span){ 0, (uint32_t)n }, &all, err);
+		r = unite_items(e, (uint32_t)n, err);
 	if (e->items != &one)
 		free(e->items);
 	e->items = NULL;
 	if (n < 0 || r < 0)
 		return n < 0 ? (int)n : r;
-	e->at.root = all.root;
-	e->at.log_bytes += batch.len;
-	e->at.chain = chain;
-	e->at.batches++;
+	count_batch(e, batch, chain);
 	return 0;
+}
+
+/* The entries of the batch behind the tail. */
+static int lengthen(struct tree_edit *e, struct slice batch, uint32_t count,
+		    struct store_error *err)
+{
+	struct tree_node n = { .height = 1, .shape = 1 << NODE_BALANCE_SHIFT };
+	uint64_t at = WAL_BATCH_HEADER;
+	struct wal_entry en;
+	const char *why;
+	uint32_t index;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < count; i++, at += en.length) {
+		if (!wal_entry_decode(
+			    slice_make(batch.data + at, batch.len - at), &en,
+			    &why))
+			return store_fail(err, STORE_EBUG, "batch: %s", why);
+		set_item(&n, &(struct item){ .key = en.key,
+					     .prefix = slice_prefix(en.key),
+					     .off = e->at.log_bytes + at,
+					     .len = (uint32_t)en.length,
+					     .kind = en.kind });
+		r = add_node(e, &n, &index, err);
+	}
+	e->at.tail += count;
+	return r;
+}
+
+int tree_edit_commit(struct tree_edit *e, struct slice batch, uint32_t count,
+		     uint64_t chain, struct store_error *err)
+{
+	int r = 0;
+
+	if (count > TAIL_BATCH_NODES || batch.len > TAIL_BATCH_BYTES)
+		return tree_edit_batch(e, batch, count, chain, err);
+	if (e->at.tail + count > TAIL_NODES)
+		r = unite_tail(e, err);
+	if (r == 0)
+		r = lengthen(e, batch, count, err);
+	if (r == 0)
+		count_batch(e, batch, chain);
+	return r;
 }

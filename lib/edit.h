@@ -12,8 +12,7 @@
 #ifndef LIB_EDIT_H
 #define LIB_EDIT_H
 
-#include "lib/order.h"
-#include "lib/tree.h"
+#include "lib/tail.h"
 
 /* A commit in the making: new nodes in private memory over a published root. */
 struct tree_edit {
@@ -22,6 +21,7 @@ struct tree_edit {
 	struct buf nodes;   /* new ones, from index base.at.nodes on */
 	struct slice batch; /* bytes appended to the log, at at.log_bytes */
 	struct order_item *items; /* of the batch, in order */
+	struct window tail;	  /* of the log, while the tail is put in */
 };
 
 void tree_edit_init(struct tree_edit *e, struct memtable *m,
@@ -30,10 +30,18 @@ void tree_edit_release(struct tree_edit *e);
 
 /*
  * Put the entries of a batch, which lies (or will lie) in the log behind
- * e->at.log_bytes, into the tree, and count its length and checksum in e->at.
- * The batch's memory must stay until the edit is released or the next batch.
+ * e->at.log_bytes, into the tree, the tail before them, and count its length
+ * and checksum in e->at.  The batch's memory must stay until the edit is
+ * released or the next batch.
  */
 int tree_edit_batch(struct tree_edit *e, struct slice batch, uint32_t count,
 		    uint64_t chain, struct store_error *err);
+
+/*
+ * The same for a commit: a small batch becomes, or lengthens, the tail; one
+ * that it has no room for puts the old tail into the tree first.
+ */
+int tree_edit_commit(struct tree_edit *e, struct slice batch, uint32_t count,
+		     uint64_t chain, struct store_error *err);
 
 #endif

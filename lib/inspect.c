@@ -59,7 +59,7 @@ static int put_root(struct out *o, struct memtable *m, struct store_error *err)
 		return r;
 	out_count(o, "published", at.log_bytes);
 	out_count(o, "batches", at.batches);
-	out_count(o, "entries", at.entries);
+	out_count(o, "entries", at.entries + at.tail);
 	out_count(o, "height", n.height);
 	return 0;
 }

@@ -51,8 +51,8 @@ int dump_token(struct out *o, struct living *l, uint64_t magic,
 		return store_fail_errno(err, v->dir->path, v->name, "statx",
 					errno);
 	out_open(o, "token", '{');
-	out_bool(o, "ok", token_ok(&t, magic, 1));
-	if (token_ok(&t, magic, 1)) {
+	out_bool(o, "ok", token_ok(&t, magic, LIVING_VERSION));
+	if (token_ok(&t, magic, LIVING_VERSION)) {
 		out_count(o, "dev", t.dev);
 		out_count(o, "inode", t.inode);
 		out_put(o, "uuid", value_hex(t.uuid, sizeof(t.uuid)));
@@ -98,7 +98,8 @@ int dump_tree_cells(struct out *o, struct living *l, struct store_error *err)
 		return r;
 	out_open(o, "commit", '{');
 	out_count(o, "seq", s.seq);
-	out_count(o, "root", s.v[COMMIT_ROOT]);
+	out_count(o, "root", s.v[COMMIT_ROOT] & UINT32_MAX);
+	out_count(o, "tail", s.v[COMMIT_ROOT] >> 32);
 	out_count(o, "log_bytes", s.v[COMMIT_LOG_BYTES]);
 	out_count(o, "nodes", s.v[COMMIT_NODES]);
 	out_count(o, "entries", s.v[COMMIT_ENTRIES]);

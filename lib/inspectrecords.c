@@ -75,7 +75,7 @@ static int open_sources(struct walk *w, struct store_error *err)
 	if (!sources || !w->logs)
 		r = store_nomem(err);
 	for (size_t i = g->n_logs; r == 0 && i-- > 0;) {
-		if (!w->snap->roots[i].root)
+		if (root_empty(&w->snap->roots[i]))
 			continue;
 		r = memtable_iter(g->logs[i], &w->snap->roots[i], false,
 				  &sources[n], err);

@@ -9,7 +9,7 @@
 #include "lib/roster.h"
 #include "lib/snapshot.h"
 #include "lib/tablescan.h"
-#include "lib/tree.h"
+#include "lib/tail.h"
 
 #define MANY_WORKERS 16u
 /* Fewer keys are not worth a thread of their own. */
@@ -71,14 +71,14 @@ static int find_in_log(struct part *p, struct memtable *log,
 	size_t left = 0;
 	int r = 0;
 
-	if (!at->root)
+	if (root_empty(at))
 		return 0;
 	tree_reader_init(&t, log, at);
 	for (size_t i = 0; r >= 0 && i < p->n_open; i++) {
 		uint32_t item = p->open[i];
 		struct slice key = m->sought[item].key;
 
-		r = tree_find(&t, key, &n, err);
+		r = tail_or_tree_find(&t, key, &n, err);
 		if (r == 0) {
 			p->open[left++] = item;
 			continue;

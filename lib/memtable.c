@@ -1,7 +1,8 @@
 #include "lib/memtable.h"
 
+#include "lib/merge.h"
 #include "lib/recover.h"
-#include "lib/tree.h"
+#include "lib/tail.h"
 #include "lib/wal.h"
 
 static int alloc(struct memtable **out, const struct dir *dir,
@@ -191,7 +192,8 @@ int memtable_root(struct memtable *m, struct root *at, struct store_error *err)
 	r = living_read(&m->tree, IDX_COMMIT_OFF, &s, err);
 	if (r < 0)
 		return r;
-	*at = (struct root){ .root = s.v[COMMIT_ROOT],
+	*at = (struct root){ .root = s.v[COMMIT_ROOT] & UINT32_MAX,
+			     .tail = s.v[COMMIT_ROOT] >> 32,
 			     .log_bytes = s.v[COMMIT_LOG_BYTES],
 			     .nodes = s.v[COMMIT_NODES],
 			     .entries = s.v[COMMIT_ENTRIES],
@@ -200,7 +202,8 @@ int memtable_root(struct memtable *m, struct root *at, struct store_error *err)
 			     .seq = s.seq };
 	if (at->log_bytes < WAL_HEADER || at->nodes < NODE_FIRST ||
 	    at->nodes > UINT32_MAX || at->root >= at->nodes ||
-	    (at->root && at->root < NODE_FIRST))
+	    (at->root && at->root < NODE_FIRST) || at->tail > TAIL_MAX ||
+	    at->tail > at->nodes - NODE_FIRST)
 		return store_corrupt(err, m->dir->path, m->tree.view.name,
 				     IDX_COMMIT_OFF, "impossible root");
 	return 0;
@@ -235,10 +238,10 @@ int memtable_get(struct memtable *m, const struct root *at, struct slice key,
 	struct wal_entry e;
 	int r;
 
-	if (!at->root)
+	if (root_empty(at))
 		return 0;
 	tree_reader_init(&t, m, at);
-	r = tree_find(&t, key, &n, err);
+	r = tail_or_tree_find(&t, key, &n, err);
 	if (r <= 0)
 		goto out;
 	r = tree_entry(&t, &n, &e, err);
@@ -355,8 +358,8 @@ static const struct iter_ops memtable_ops = {
 	.close = mi_close,
 };
 
-int memtable_iter(struct memtable *m, const struct root *at, bool stream,
-		  struct iter **out, struct store_error *err)
+static int tree_iter(struct memtable *m, const struct root *at,
+		     struct iter **out, struct store_error *err)
 {
 	struct memtable_iter *mi = calloc(1, sizeof(*mi));
 
@@ -365,11 +368,32 @@ int memtable_iter(struct memtable *m, const struct root *at, bool stream,
 	mi->it.ops = &memtable_ops;
 	memtable_ref(m);
 	tree_reader_init(&mi->t, m, at);
+	*out = &mi->it;
+	return 0;
+}
+
+int memtable_iter(struct memtable *m, const struct root *at, bool stream,
+		  struct iter **out, struct store_error *err)
+{
+	struct iter *both[2];
+	int r;
+
 	/* Tree order is random order in the log: a map, all of it at once. */
 	if (stream) {
 		view_map(&m->log, true);
 		view_map(&m->tree.view, true);
 	}
-	*out = &mi->it;
-	return 0;
+	if (!at->tail)
+		return tree_iter(m, at, out, err);
+	r = tail_iter(m, at, &both[0], err);
+	if (r == 0 && !at->root) {
+		*out = both[0];
+		return 0;
+	}
+	if (r == 0) {
+		r = tree_iter(m, at, &both[1], err);
+		if (r < 0)
+			iter_close(both[0]);
+	}
+	return r < 0 ? r : merge_open(out, both, 2, err);
 }

@@ -22,6 +22,7 @@
 /* A published state of the tree: the commit cell, checked. */
 struct root {
 	uint64_t root; /* node index; 0: empty */
+	uint64_t tail; /* the last nodes, in no tree yet: tail.h */
 	uint64_t log_bytes;
 	uint64_t nodes;
 	uint64_t entries;
@@ -29,6 +30,11 @@ struct root {
 	uint64_t batches;
 	uint64_t seq; /* of the cell */
 };
+
+static inline bool root_empty(const struct root *at)
+{
+	return !at->root && !at->tail;
+}
 
 struct memtable {
 	atomic_uint refs;

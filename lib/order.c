@@ -213,14 +213,11 @@ static int64_t unite(struct order *o, uint32_t n)
 	return kept;
 }
 
-/* The items as the entries stand; *ascending when that is the order. */
-static bool collect(struct order *o, struct slice entries, uint32_t count,
-		    bool *ascending)
+/* The items as the entries stand. */
+static bool collect(struct order *o, struct slice entries, uint32_t count)
 {
-	struct slice last = SLICE_NULL;
 	uint64_t off = 0;
 
-	*ascending = true;
 	for (uint32_t i = 0; i < count; i++) {
 		const uint8_t *head = entries.data + off;
 		uint64_t len;
@@ -237,9 +234,6 @@ static bool collect(struct order *o, struct slice entries, uint32_t count,
 			.key_len = (uint16_t)key.len,
 			.tag = (uint16_t)(key.data - head),
 		};
-		if (*ascending && i && slice_cmp(last, key) >= 0)
-			*ascending = false;
-		last = key;
 		off += len;
 	}
 	return off == entries.len;
@@ -263,18 +257,38 @@ int order_keys(const uint8_t *bytes, struct order_item *items,
 	return sort_all(&o, n);
 }
 
+static bool ascending(const struct order *o, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++)
+		if (slice_cmp(key_of(o, &o->items[i - 1]),
+			      key_of(o, &o->items[i])) >= 0)
+			return false;
+	return true;
+}
+
+static int64_t sort_newest(struct order *o, uint32_t n)
+{
+	if (ascending(o, n))
+		return n;
+	return sort_all(o, n) < 0 ? -1 : unite(o, n);
+}
+
+int64_t order_newest(const uint8_t *bytes, struct order_item *items,
+		     struct order_item *spare, uint32_t n)
+{
+	struct order o = { .bytes = bytes, .items = items, .spare = spare };
+
+	return sort_newest(&o, n);
+}
+
 int64_t order_entries(struct slice entries, uint32_t count,
 		      struct order_item *items, struct order_item *spare)
 {
 	struct order o = { .bytes = entries.data,
 			   .items = items,
 			   .spare = spare };
-	bool ascending;
 
-	if (entries.len > UINT32_MAX ||
-	    !collect(&o, entries, count, &ascending))
+	if (entries.len > UINT32_MAX || !collect(&o, entries, count))
 		return -1;
-	if (ascending)
-		return count;
-	return sort_all(&o, count) < 0 ? -1 : unite(&o, count);
+	return sort_newest(&o, count);
 }

@@ -29,6 +29,13 @@ int order_keys(const uint8_t *bytes, struct order_item *items,
 	       struct order_item *spare, uint32_t n);
 
 /*
+ * The same, and of each key only the item with the largest `off` is kept:
+ * returns how many.  Items that stand in order already cost little.
+ */
+int64_t order_newest(const uint8_t *bytes, struct order_item *items,
+		     struct order_item *spare, uint32_t n);
+
+/*
  * Sort the `count` entries of `entries`, which is less than 4 GiB and as
  * formats/wal.h makes them, into items[0..n), ascending, of each key the entry
  * that stands last; returns n.  An entry begins `tag` bytes before its key.

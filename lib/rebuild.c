@@ -70,8 +70,8 @@ static bool boots_before(struct store *db, struct living *l, uint64_t magic,
 	if (os.place(l->view.fd, &at) < 0 ||
 	    living_token(l, &t, false, &cached, NULL) < 0)
 		return false;
-	if (!token_ok(&t, magic, 1) || t.n_pairs == 0 || t.dev != at.dev ||
-	    t.inode != at.inode || t.salt != salt ||
+	if (!token_ok(&t, magic, LIVING_VERSION) || t.n_pairs == 0 ||
+	    t.dev != at.dev || t.inode != at.inode || t.salt != salt ||
 	    memcmp(t.uuid, db->uuid, sizeof(t.uuid)))
 		return false;
 	for (uint32_t i = 0; i < t.n_pairs; i++)
@@ -92,8 +92,7 @@ static int new_token(struct store *db, struct living *l, uint64_t magic,
 		return store_fail_errno(err, db->dir.path, l->view.name,
 					"statx", errno);
 	*t = (struct token){ .magic = magic,
-			     .version = magic == STATE_MAGIC ? STATE_VERSION
-							     : IDX_VERSION,
+			     .version = LIVING_VERSION,
 			     .dev = at.dev,
 			     .inode = at.inode,
 			     .salt = salt };
@@ -115,7 +114,7 @@ static int write_tree(struct store *db, struct living *tree,
 		      const struct root *at, const struct buf *nodes,
 		      bool poisoned, struct store_error *err)
 {
-	struct slot commit = { .v[COMMIT_ROOT] = at->root,
+	struct slot commit = { .v[COMMIT_ROOT] = at->root | at->tail << 32,
 			       .v[COMMIT_LOG_BYTES] = at->log_bytes,
 			       .v[COMMIT_NODES] = at->nodes,
 			       .v[COMMIT_ENTRIES] = at->entries,
@@ -206,7 +205,7 @@ static int clear_state(struct store *db, struct token *old, bool *before,
 	if (r < 0)
 		return r;
 	*before = boots_before(db, &db->state, STATE_MAGIC, STATE_SALT);
-	if (!token_ok(old, STATE_MAGIC, STATE_VERSION))
+	if (!token_ok(old, STATE_MAGIC, LIVING_VERSION))
 		old->n_pairs = 0;
 	return os_write(db->state.view.fd, zeros, sizeof(zeros), 0, &db->dir,
 			NAME_STATE, err);

@@ -296,7 +296,7 @@ static void stat_logs(const struct generation *g, struct store_stat *s)
 			continue;
 		s->logs++;
 		s->log_bytes += at.log_bytes;
-		s->log_entries += at.entries;
+		s->log_entries += at.entries + at.tail;
 	}
 }
 

@@ -22,6 +22,16 @@ static int damaged(const struct tree_reader *t, uint64_t node, const char *why,
 			     node * NODE_BYTES, why);
 }
 
+int tree_check(struct tree_reader *t, uint64_t i, const struct tree_node *n,
+	       struct store_error *err)
+{
+	if (n->off < WAL_HEADER || n->off > t->at.log_bytes ||
+	    n->entry_len > t->at.log_bytes - n->off ||
+	    n->entry_len < WAL_ENTRY_HEADER + (uint32_t)n->key_len)
+		return damaged(t, i, "entry out of the log's bounds", err);
+	return 0;
+}
+
 int tree_load(struct tree_reader *t, uint64_t i, unsigned under,
 	      struct tree_node *n, struct store_error *err)
 {
@@ -37,11 +47,7 @@ int tree_load(struct tree_reader *t, uint64_t i, unsigned under,
 	memcpy(n, s.data, sizeof(*n));
 	if (n->height == 0 || n->height >= under)
 		return damaged(t, i, "impossible height", err);
-	if (n->off < WAL_HEADER || n->off > t->at.log_bytes ||
-	    n->entry_len > t->at.log_bytes - n->off ||
-	    n->entry_len < WAL_ENTRY_HEADER + (uint32_t)n->key_len)
-		return damaged(t, i, "entry out of the log's bounds", err);
-	return 0;
+	return tree_check(t, i, n, err);
 }
 
 /* The key of a node, from the log; valid until the next read of the log. */

@@ -31,6 +31,10 @@ void tree_reader_release(struct tree_reader *t);
 int tree_load(struct tree_reader *t, uint64_t i, unsigned under,
 	      struct tree_node *n, struct store_error *err);
 
+/* Does the entry of node `i` lie in the log as far as the root knows it? */
+int tree_check(struct tree_reader *t, uint64_t i, const struct tree_node *n,
+	       struct store_error *err);
+
 /* *c is the order of `key`, whose slice_prefix is `prefix`, to the node's. */
 int tree_compare(struct tree_reader *t, struct slice key, uint64_t prefix,
 		 const struct tree_node *n, int *c, struct store_error *err);

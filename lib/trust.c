@@ -8,9 +8,7 @@
 static bool is_own(const struct store *db, const struct token *t,
 		   uint64_t magic, const struct os_place *at, uint64_t salt)
 {
-	uint32_t version = magic == STATE_MAGIC ? STATE_VERSION : IDX_VERSION;
-
-	return token_ok(t, magic, version) && t->dev == at->dev &&
+	return token_ok(t, magic, LIVING_VERSION) && t->dev == at->dev &&
 	       t->inode == at->inode && t->salt == salt &&
 	       (!db->uuid_known ||
 		memcmp(t->uuid, db->uuid, sizeof(t->uuid)) == 0);
@@ -119,7 +117,7 @@ int trust_new_tree(struct store *db, uint64_t number, uint64_t salt,
 		r = living_publish(&tree, IDX_SYNC_OFF, &sync, err);
 	if (r == 0) {
 		t.magic = IDX_MAGIC;
-		t.version = IDX_VERSION;
+		t.version = LIVING_VERSION;
 		t.dev = at.dev;
 		t.inode = at.inode;
 		t.salt = salt;
@@ -184,7 +182,7 @@ static int enter_locked(struct store *db, bool distrust,
 		return r < 0 ? r : 1;
 	}
 	/* A rebuild that broke off: who holds ALIVE is only looking. */
-	if (!token_ok(&t, STATE_MAGIC, STATE_VERSION) || t.n_pairs == 0)
+	if (!token_ok(&t, STATE_MAGIC, LIVING_VERSION) || t.n_pairs == 0)
 		return 0;
 	if (distrust)
 		return store_corrupt(err, db->dir.path, NAME_STATE, TOKEN_OFF,

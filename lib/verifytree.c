@@ -1,5 +1,7 @@
 #include "lib/verifytree.h"
 
+#include "lib/tail.h"
+
 struct survey_tree {
 	struct tree_reader *t;
 	tree_node_fn *fn;
@@ -50,6 +52,7 @@ int tree_survey(struct tree_reader *t, tree_node_fn *fn, void *ctx,
 		unsigned *height, struct store_error *err)
 {
 	struct survey_tree s = { .t = t, .fn = fn, .ctx = ctx };
+	struct tree_node n;
 	int r = 0;
 
 	*height = 0;
@@ -61,6 +64,8 @@ int tree_survey(struct tree_reader *t, tree_node_fn *fn, void *ctx,
 				  IDX_COMMIT_OFF,
 				  "another number of nodes than the root "
 				  "tells");
+	for (uint64_t i = 0; r == 0 && i < t->at.tail; i++)
+		r = tail_load(t, i, &n, err);
 	return r;
 }
 
@@ -124,6 +129,16 @@ struct matching {
 	size_t n, next;
 };
 
+static int same_entry(struct tree_reader *t, uint64_t index,
+		      const struct tree_node *n, const struct log_entry *e,
+		      struct store_error *err)
+{
+	if (n->prefix != e->prefix || n->key_len != e->key_len ||
+	    n->entry_len != e->len || (n->shape & NODE_KIND) != e->kind)
+		return damaged(t, index, "a node and its entry disagree", err);
+	return 0;
+}
+
 static int match(void *ctx, uint64_t index, const struct tree_node *n,
 		 struct store_error *err)
 {
@@ -139,11 +154,27 @@ static int match(void *ctx, uint64_t index, const struct tree_node *n,
 			       "not the newest entry of the key that comes "
 			       "next",
 			       err);
-	if (n->prefix != e->prefix || n->key_len != e->key_len ||
-	    n->entry_len != e->len || (n->shape & NODE_KIND) != e->kind)
-		return damaged(m->t, index, "a node and its entry disagree",
-			       err);
-	return 0;
+	return same_entry(m->t, index, n, e, err);
+}
+
+/* The last `t->at.tail` of the log's entries. */
+static int match_tail(struct tree_reader *t, const struct log_entry *entries,
+		      struct store_error *err)
+{
+	uint64_t first = t->at.nodes - t->at.tail;
+	struct tree_node n;
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < t->at.tail; i++) {
+		r = tail_load(t, i, &n, err);
+		if (r == 0 && n.off != entries[i].off)
+			r = damaged(t, first + i,
+				    "not the entry of the tail that comes next",
+				    err);
+		if (r == 0)
+			r = same_entry(t, first + i, &n, &entries[i], err);
+	}
+	return r;
 }
 
 int tree_verify(struct tree_reader *t, struct log_entry *entries, size_t n,
@@ -156,6 +187,14 @@ int tree_verify(struct tree_reader *t, struct log_entry *entries, size_t n,
 	unsigned height;
 	int r;
 
+	if (n < t->at.tail)
+		return store_corrupt(err, t->m->dir->path, t->m->tree.view.name,
+				     IDX_COMMIT_OFF,
+				     "a tail of more entries than the log has");
+	n -= t->at.tail;
+	r = match_tail(t, entries + n, err);
+	if (r < 0)
+		return r;
 	if (n)
 		qsort_r(entries, n, sizeof(*entries), by_key, &s);
 	for (size_t i = 0; i < n; i++)

@@ -13,8 +13,9 @@ typedef int tree_node_fn(void *ctx, uint64_t index, const struct tree_node *n,
 
 /*
  * Visit every node of the root in `t`: indexes and entries within bounds,
- * heights and balances what they must be, as many nodes as the root tells.
- * *height is that of the tree.  Reads nothing of the log.
+ * heights and balances what they must be, as many nodes as the root tells;
+ * and those of the tail, which `fn` is not told of.  *height is that of the
+ * tree.  Reads nothing of the log.
  */
 int tree_survey(struct tree_reader *t, tree_node_fn *fn, void *ctx,
 		unsigned *height, struct store_error *err);
@@ -29,8 +30,9 @@ struct log_entry {
 };
 
 /*
- * Does the tree hold exactly the newest entry of each key?  `entries` are all
- * of the log up to the root, in its order; they are sorted.
+ * Does the tail hold the last entries, and the tree exactly the newest of each
+ * key among the others?  `entries` are all of the log up to the root, in its
+ * order; they are sorted.
  */
 int tree_verify(struct tree_reader *t, struct log_entry *entries, size_t n,
 		struct store_error *err);

@@ -1,9 +1,10 @@
 /*
- * test_tree.c - the AVL tree over a log: batches of every size and order give
- * a balanced tree of the newest entries, and leave older roots as they were.
+ * test_tree.c - the AVL tree over a log and its tail: batches of every size and
+ * order give a balanced tree of the newest entries, behind them those that are
+ * in no tree yet, and leave older roots as they were.
  */
 #include "lib/engine.h"
-#include "lib/tree.h"
+#include "lib/tail.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/test.h"
 
@@ -88,47 +89,64 @@ static unsigned check_part(struct tree_reader *t, uint32_t i, unsigned under,
 	return at.height;
 }
 
-/* In order, with the values of `values`, which has `count` keys. */
+static void check_entry(const struct entry *e, struct buf *last, int side)
+{
+	int c = slice_cmp(buf_slice(last), e->key);
+
+	CHECK(last->len == 0 || (side ? c > 0 : c < 0));
+	buf_assign(last, e->key);
+}
+
+/* In order, forwards and backwards: how many keys. */
+static uint64_t check_order(const struct root *root, int side)
+{
+	struct buf last = BUF_INIT;
+	struct iter *it;
+	uint64_t n = 0;
+	int r;
+
+	CHECK_OK(memtable_iter(memtable(), root, false, &it, &err), err);
+	for (r = side ? it->ops->last(it, &err) : it->ops->first(it, &err);
+	     r > 0;
+	     r = side ? it->ops->prev(it, &err) : it->ops->next(it, &err)) {
+		check_entry(&it->e, &last, side);
+		n++;
+	}
+	CHECK_OK(r, err);
+	iter_close(it);
+	buf_free(&last);
+	return n;
+}
+
+/* In order, with the values of `values`, which has KEYS keys. */
 static void check_tree(const struct root *root, const uint32_t *values)
 {
 	struct tree_reader t;
-	struct tree_walk w;
 	struct wal_entry e;
-	struct buf last = BUF_INIT;
-	uint64_t n = 0, met = 0, want = 0;
+	uint64_t n = 0, want = 0;
 	int r;
 
 	tree_reader_init(&t, memtable(), root);
 	check_part(&t, (uint32_t)root->root, TREE_HEIGHT_MAX + 1, &n);
 	CHECK(n == root->entries);
-	for (r = tree_walk_end(&t, &w, 0, &err); r > 0;
-	     r = tree_walk_step(&t, &w, 1, &err)) {
-		const struct tree_node *at = tree_walk_node(&w);
-
-		CHECK_OK(tree_entry(&t, at, &e, &err), err);
-		CHECK(met == 0 || slice_cmp(buf_slice(&last), e.key) < 0);
-		CHECK(at->prefix == slice_prefix(e.key));
-		buf_assign(&last, e.key);
-		met++;
-	}
-	CHECK_OK(r, err);
-	CHECK(met == n);
+	CHECK(root->tail <= TAIL_NODES);
 	for (unsigned i = 0; i < KEYS; i++) {
 		struct tree_node at;
 		char k[32], v[16];
 
-		r = tree_find(&t, key_of(k, sizeof(k), i), &at, &err);
+		r = tail_or_tree_find(&t, key_of(k, sizeof(k), i), &at, &err);
 		CHECK(r == (values[i] != 0));
 		want += r > 0;
 		if (r == 0)
 			continue;
+		CHECK(at.prefix == slice_prefix(key_of(k, sizeof(k), i)));
 		CHECK_OK(tree_entry(&t, &at, &e, &err), err);
 		snprintf(v, sizeof(v), "%u", values[i]);
 		CHECK(slice_eq(e.value, slice_str(v)));
 	}
-	CHECK(want == n);
+	CHECK(check_order(root, 0) == want);
+	CHECK(check_order(root, 1) == want);
 	tree_reader_release(&t);
-	buf_free(&last);
 }
 
 static void check_now(void)
@@ -228,13 +246,61 @@ TEST(a_batch_copies_no_more_nodes_than_it_must)
 		which[i] = i * 2;
 	write_batch(which, 1000);
 	CHECK_OK(memtable_root(memtable(), &before, &err), err);
-	/* In a tree that is there: one more costs a path, no more. */
+	/* A tree of nothing but a batch is its entries. */
+	CHECK(before.nodes - NODE_FIRST == 1000);
+	CHECK(before.tail == 0 && before.entries == 1000);
+	/* In a tree that is there: one more is one node, of the tail. */
 	which[0] = 501;
 	write_batch(which, 1);
 	CHECK_OK(memtable_root(memtable(), &after, &err), err);
-	CHECK(after.nodes - before.nodes <= 13);
-	/* A tree of nothing but a batch is its entries. */
-	CHECK(before.nodes - NODE_FIRST == 1000);
+	CHECK(after.nodes - before.nodes == 1);
+	CHECK(after.tail == 1 && after.root == before.root);
+	store_close(db);
+}
+
+TEST(small_batches_go_into_the_tree_when_the_tail_is_full)
+{
+	unsigned which[KEYS];
+	struct root before, full, after;
+
+	open_store();
+	for (unsigned i = 0; i < KEYS; i++)
+		which[i] = i * 1237 % KEYS;
+	write_batch(which, 1000);
+	CHECK_OK(memtable_root(memtable(), &before, &err), err);
+	for (unsigned i = 0; i < TAIL_NODES; i++)
+		write_batch(which + 1000 + i, 1);
+	CHECK_OK(memtable_root(memtable(), &full, &err), err);
+	CHECK(full.tail == TAIL_NODES && full.root == before.root);
+	CHECK(full.nodes - before.nodes == TAIL_NODES);
+	check_now();
+	write_batch(which + 1000 + TAIL_NODES, 2);
+	CHECK_OK(memtable_root(memtable(), &after, &err), err);
+	CHECK(after.tail == 2 && after.entries == 1000 + TAIL_NODES);
+	/* Some three nodes each; alone, each would have copied ten. */
+	CHECK(after.nodes - full.nodes <= 4 * TAIL_NODES);
+	check_now();
+	/* What was there stays what it was. */
+	for (unsigned i = 1000 + TAIL_NODES; i < 1002 + TAIL_NODES; i++)
+		newest[which[i]] = 0;
+	check_tree(&full, newest);
+	store_close(db);
+}
+
+TEST(of_a_key_written_often_the_last_one_counts_in_tail_and_tree)
+{
+	unsigned which[2] = { 7, 7 };
+	struct root root;
+
+	open_store();
+	for (unsigned i = 0; i < 2 * TAIL_NODES; i++) {
+		write_batch(which, 1 + i % 2);
+		if (i % 16 == 0)
+			check_now();
+	}
+	CHECK_OK(memtable_root(memtable(), &root, &err), err);
+	CHECK(root.entries == 1 && root.tail > 0);
+	check_now();
 	store_close(db);
 }
 
