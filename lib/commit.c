@@ -9,6 +9,8 @@
 /* The log is on its way to the disk in pieces of so much. */
 #define WRITEBACK (1u << 20)
 #define TREE_PIECE (64u << 10)
+/* What is written into room, and given some. */
+#define SMALL_BATCH (WAL_ROOM / 4)
 
 /* One commit on its way. */
 struct commit {
@@ -77,6 +79,48 @@ static void grow(struct memtable *m, const struct root *before,
 			     (off_t)((piece + 1) * TREE_PIECE));
 }
 
+/*
+ * The batch, through a map where there is room for it.  Its header comes
+ * first: should we die now, that is how it is seen that this is no room.
+ */
+static int write_batch(struct memtable *m, uint64_t at, struct slice batch,
+		       struct store_error *err)
+{
+	const uint8_t *entries = batch.data + WAL_BATCH_HEADER;
+	int r;
+
+	if (batch.len <= SMALL_BATCH && at + batch.len <= m->log_end &&
+	    view_poke(&m->log, at, batch.data, WAL_BATCH_HEADER) &&
+	    view_poke(&m->log, at + WAL_BATCH_HEADER, entries,
+		      batch.len - WAL_BATCH_HEADER))
+		return 0;
+	r = os_write(m->log.fd, batch.data, batch.len, at, m->dir, m->log.name,
+		     err);
+	if (r == 0 && m->log_end < at + batch.len)
+		m->log_end = at + batch.len;
+	return r;
+}
+
+/* The new nodes: likewise, where there are zeros ahead for a tail. */
+static int write_nodes(struct memtable *m, const struct root *before,
+		       struct tree_edit *e, struct store_error *err)
+{
+	uint64_t at = before->nodes * NODE_BYTES;
+	int r;
+
+	if (at + e->nodes.len <= m->tree_end &&
+	    view_poke(&m->tree.view, at, e->nodes.data, e->nodes.len))
+		return 0;
+	if (view_pokes(&m->tree.view) &&
+	    buf_append_zeros(&e->nodes, TAIL_NODES * NODE_BYTES) < 0)
+		return store_nomem(err);
+	r = os_write(m->tree.view.fd, e->nodes.data, e->nodes.len, at, m->dir,
+		     m->tree.view.name, err);
+	if (r == 0)
+		m->tree_end = at + e->nodes.len;
+	return r;
+}
+
 /* W5 and W6. */
 static int publish(struct memtable *m, const struct root *before,
 		   struct tree_edit *e, struct store_error *err)
@@ -91,9 +135,7 @@ static int publish(struct memtable *m, const struct root *before,
 	int r;
 
 	grow(m, before, &e->at);
-	r = os_write(m->tree.view.fd, e->nodes.data, e->nodes.len,
-		     before->nodes * NODE_BYTES, m->dir, m->tree.view.name,
-		     err);
+	r = write_nodes(m, before, e, err);
 	if (r == 0)
 		r = living_publish(&m->tree, IDX_COMMIT_OFF, &s, err);
 	return r;
@@ -101,9 +143,10 @@ static int publish(struct memtable *m, const struct root *before,
 
 /*
  * To sync a file that grows, the kernel must commit its new length; where it
- * is written over, only the bytes: two thirds of the time here.  So who syncs
- * small batches makes it longer by some room, zeros, ahead of them.  A full
- * disk has no room to give, which is no reason to fail.
+ * is written over, only the bytes: two thirds of the time here.  And where it
+ * has bytes, they can be written through a map.  So who writes small batches
+ * makes it longer by some room, zeros, ahead of them.  A full disk has no room
+ * to give, which is no reason to fail.
  */
 static void extend(struct memtable *m, uint64_t upto)
 {
@@ -134,20 +177,20 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 #ifdef MUTANT_publish_before_append
 	r = publish(m, at, &e, err);
 #endif
-	r = os_write(m->log.fd, db->scratch.data, db->scratch.len,
-		     at->log_bytes, &db->dir, m->log.name, err);
+	r = write_batch(m, at->log_bytes, buf_slice(&db->scratch), err);
 #ifndef MUTANT_publish_before_append
 	if (r == 0)
 		r = publish(m, at, &e, err);
 #endif
 	if (r < 0) {
 		/* As if it had never been tried, also after a crash. */
+		m->log_end = 0;
 		if (os.ftruncate(m->log.fd, (off_t)at->log_bytes) == 0)
 			sync_wait(db, m, SYNC_ANYHOW, NULL);
 		goto out;
 	}
-	if (c->durable && m->log_end <= e.at.log_bytes &&
-	    db->scratch.len <= WAL_ROOM / 4)
+	if ((c->durable || view_pokes(&m->log)) &&
+	    m->log_end <= e.at.log_bytes && db->scratch.len <= SMALL_BATCH)
 		extend(m, e.at.log_bytes);
 	COUNT(&db->counters, batches, 1);
 	memtable_ref(m);

@@ -28,6 +28,8 @@ static bool is_network(long type)
 
 int dir_open(struct dir *d, const char *path, struct store_error *err)
 {
+	long type;
+
 	*d = DIR_INIT;
 	d->fd = os.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC,
 			  0);
@@ -45,7 +47,11 @@ int dir_open(struct dir *d, const char *path, struct store_error *err)
 		dir_close(d);
 		return store_nomem(err);
 	}
-	if (is_network(os.fs_type(d->fd))) {
+	type = os.fs_type(d->fd);
+	/* ext2 and ext3 have the same magic */
+	d->in_place = type == EXT4_SUPER_MAGIC || type == XFS_SUPER_MAGIC ||
+		      type == TMPFS_MAGIC;
+	if (is_network(type)) {
 		store_fail(err, STORE_ECONFIG,
 			   "%s: on a network filesystem, whose caches are not "
 			   "coherent between hosts; use a local one",

@@ -106,7 +106,10 @@ struct memtable *generation_active(const struct generation *g);
 /* Remember a failure beside an operation that succeeded; clears *err. */
 void store_warn(struct store *db, struct store_error *err);
 
-/* The hint for those who wait: "lsm-put (pid 12)". */
-void hint_write(struct store *db, enum lock_role role);
+/*
+ * The hint for those who wait: "lsm-put (pid 12)".  True if it was ours yet,
+ * so that nobody has had the role since we had.
+ */
+bool hint_write(struct store *db, enum lock_role role);
 
 #endif

@@ -28,6 +28,18 @@ void living_close(struct living *l)
 	view_close(&l->view);
 }
 
+/* A cell out of a map, while somebody else may be writing it. */
+static void load_cell(uint8_t raw[sizeof(struct cell)], const uint8_t *p)
+{
+	const uint64_t *words = (const uint64_t *)(const void *)p;
+	uint64_t word;
+
+	for (size_t i = 0; i < sizeof(struct cell) / sizeof(word); i++) {
+		word = __atomic_load_n(&words[i], __ATOMIC_ACQUIRE);
+		memcpy(raw + i * sizeof(word), &word, sizeof(word));
+	}
+}
+
 int living_read(struct living *l, uint32_t off, struct slot *s,
 		struct store_error *err)
 {
@@ -38,7 +50,7 @@ int living_read(struct living *l, uint32_t off, struct slot *s,
 	for (int i = 0; i < READ_TRIES; i++) {
 		map = atomic_load_explicit(&l->view.map, memory_order_acquire);
 		if (map) {
-			memcpy(raw, map + off, sizeof(raw));
+			load_cell(raw, map + off);
 		} else {
 			r = os_read(l->view.fd, raw, sizeof(raw), off,
 				    l->view.dir, l->view.name, err);
@@ -60,6 +72,8 @@ int living_publish(struct living *l, uint32_t off, struct slot *s,
 {
 	uint32_t at = cell_next(off, s);
 
+	if (view_poke(&l->view, at, s, sizeof(*s)))
+		return 0;
 	return os_write(l->view.fd, s, sizeof(*s), at, l->view.dir,
 			l->view.name, err);
 }

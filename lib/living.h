@@ -1,9 +1,10 @@
 /*
  * living.h - a file used as memory that processes share: STATE and the trees.
  *
- * Reads and writes of its token and cells (formats/state.h).  Written always
- * by pwrite, under the lock the cell belongs to; read without any lock.  It is
- * never fsynced, and believed only as trust.h allows.
+ * Reads and writes of its token and cells (formats/state.h).  Written by
+ * pwrite, or, a cell of a tree, through a map (view_poke()), under the lock the
+ * cell belongs to; read without any lock.  It is never fsynced, and believed
+ * only as trust.h allows.
  */
 #ifndef LIB_LIVING_H
 #define LIB_LIVING_H

@@ -14,6 +14,11 @@ static _Thread_local bool patient;
 /* The signal mask to go back to when the last of WRITE, MANIFEST is let go. */
 static _Thread_local sigset_t unblocked;
 
+/* So often in a row, and WRITE is ours until somebody wants it. */
+#define TURNS 16
+/* A tenant looks whether LOCK is in its place after so long. */
+#define SEEN_MS 100
+
 #define BIT(role) (1u << (role))
 #define STOPS_BLOCKED (BIT(ROLE_WRITE) | BIT(ROLE_MANIFEST))
 
@@ -41,6 +46,7 @@ static void child_forked(void)
 		os_close(l->fd);
 		os_close(l->probe);
 		l->fd = l->probe = -1;
+		tenure_forget(&l->tenure);
 	}
 	pthread_mutex_unlock(&all_mutex);
 }
@@ -100,6 +106,7 @@ void lock_close(struct lock *l)
 	pthread_cond_destroy(&l->unclaimed);
 	pthread_mutex_destroy(&l->gate);
 	pthread_mutex_destroy(&l->table);
+	tenure_close(&l->tenure);
 	os_close(l->fd);
 	os_close(l->probe);
 	free(l->claims);
@@ -222,14 +229,49 @@ static void block_stops(void)
 /* Two LOCK files would be two locks: ours must be the one in the directory. */
 static int check_identity(struct lock *l, struct store_error *err)
 {
+	uint64_t now = l->tenure.id ? os.monotonic_ms() : 0;
 	struct stat st;
 
+	if (l->tenure.busy && now - l->seen_ms < SEEN_MS)
+		return 0;
+	l->seen_ms = now;
 	if (os.fstatat(l->dir->fd, NAME_LOCK, &st) == 0 &&
 	    st.st_ino == l->inode)
 		return 0;
 	return store_corrupt(err, l->dir->path, NAME_LOCK, STORE_NO_OFFSET,
 			     "was removed or replaced while in use; "
 			     "open the store again");
+}
+
+/* Nobody is let by without the byte any more: 1, or 0 when not in time. */
+static int end_tenure(struct lock *l, bool wait, struct store_error *err)
+{
+	struct flock un = range(F_UNLCK, ROLE_WRITE, 1);
+	int64_t timeout = timeout_of(l);
+	uint64_t deadline = 0;
+	int r;
+
+	if (timeout > 0)
+		deadline = os.monotonic_ms() + (uint64_t)timeout;
+	r = tenure_end(&l->tenure, l->fd, l->dir, wait && timeout >= 0,
+		       deadline, err);
+	if (r <= 0)
+		os.lock(l->fd, F_OFD_SETLK, &un);
+	return r;
+}
+
+/* By tenure, or by the byte: 1 got, 0 busy. */
+static int take(struct lock *l, enum lock_role role, bool wait,
+		struct store_error *err)
+{
+	int r;
+
+	if (role == ROLE_WRITE && tenure_enter(&l->tenure))
+		return 1;
+	r = set_range(l, range(F_WRLCK, role, 1), wait, err);
+	if (r == 1 && role == ROLE_WRITE)
+		r = end_tenure(l, wait, err);
+	return r;
 }
 
 static int acquire(struct lock *l, enum lock_role role, bool wait,
@@ -246,7 +288,7 @@ static int acquire(struct lock *l, enum lock_role role, bool wait,
 		return 0;
 	if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
 		block_stops();
-	r = set_range(l, range(F_WRLCK, role, 1), wait, err);
+	r = take(l, role, wait, err);
 	if (r <= 0) {
 		if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
 			os.procmask(SIG_SETMASK, &unblocked, NULL);
@@ -280,11 +322,22 @@ void lock_release(struct lock *l, enum lock_role role)
 	struct flock fl = range(F_UNLCK, role, 1);
 
 	assert(held & BIT(role));
-	os.lock(l->fd, F_OFD_SETLK, &fl);
+	if (role == ROLE_WRITE && l->tenure.busy) {
+		tenure_leave(&l->tenure);
+	} else {
+		if (role == ROLE_WRITE && l->tenure.turns >= TURNS)
+			tenure_begin(&l->tenure, l->fd, l->dir);
+		os.lock(l->fd, F_OFD_SETLK, &fl);
+	}
 	held &= ~BIT(role);
 	if (BIT(role) & STOPS_BLOCKED && !(held & STOPS_BLOCKED))
 		os.procmask(SIG_SETMASK, &unblocked, NULL);
 	give_gate(l, role);
+}
+
+void lock_turn(struct lock *l, bool again)
+{
+	l->tenure.turns = again ? l->tenure.turns + 1 : 0;
 }
 
 int lock_turn_try(struct lock *l, uint64_t turn, struct store_error *err)
@@ -561,7 +614,11 @@ int lock_claimed_among(struct lock *l, uint64_t first, uint64_t last,
 
 int lock_held(struct lock *l, enum lock_role role, struct store_error *err)
 {
-	return probe(l, (uint64_t)role, 1, err);
+	int r = probe(l, (uint64_t)role, 1, err);
+
+	if (r == 0 && role == ROLE_WRITE)
+		r = tenure_busy(l->probe);
+	return r;
 }
 
 int lock_next(struct lock *l, uint64_t from, uint64_t to, uint64_t *start,

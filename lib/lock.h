@@ -15,6 +15,7 @@
  *	4 NUMBER        draw a file number
  *	8, 9 turns      exclusive: the sync of this turn (odd, even) is under
  *	                way; shared, for a moment: has waited for its end
+ *	2^31 + id       tenant: who takes WRITE by a word in LOCK is alive
  *	2^32 + n        claim: file n is being built, flushed or merged
  *	2^62 + g        pin, shared: a reader depends on generation g's files
  *
@@ -27,7 +28,7 @@
 #define LIB_LOCK_H
 
 #include "lib/names.h"
-#include "lib/os.h"
+#include "lib/tenure.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -58,7 +59,9 @@ struct lock {
 	int fd;
 	int probe; /* a description that holds no locks; opened when needed */
 	bool writable;
-	uint64_t inode; /* of LOCK when it was opened */
+	uint64_t inode;	      /* of LOCK when it was opened */
+	struct tenure tenure; /* under WRITE */
+	uint64_t seen_ms;     /* when it was last seen in the directory */
 	int64_t timeout_ms;
 	lock_hint_fn *hint;
 	void *hint_ctx;
@@ -87,7 +90,8 @@ void lock_close(struct lock *l);
 
 /*
  * Take a role exclusively; waits as long as the handle's timeout allows.
- * While WRITE or MANIFEST is held, job-control stops are blocked.
+ * While WRITE or MANIFEST is held, job-control stops are blocked.  That LOCK
+ * is in its place is looked up each time, by a tenant ten times a second.
  *   STORE_EBUSY    not got in time; the message names the holder
  *   STORE_ECORRUPT LOCK was replaced: two processes would hold two locks
  */
@@ -95,6 +99,17 @@ int lock_acquire(struct lock *l, enum lock_role role, struct store_error *err);
 /* 1 got, 0 busy. */
 int lock_try(struct lock *l, enum lock_role role, struct store_error *err);
 void lock_release(struct lock *l, enum lock_role role);
+
+/*
+ * Under WRITE: nobody but us had it since we had it last, if `again`.  After
+ * some turns like that it is left to us until somebody else wants it: while
+ * lock_tenant() nothing that is written under WRITE has changed meanwhile.
+ */
+void lock_turn(struct lock *l, bool again);
+static inline bool lock_tenant(const struct lock *l)
+{
+	return l->tenure.busy;
+}
 
 /*
  * From here to lock_patient(false) this thread waits for locks as long as it

@@ -32,6 +32,7 @@ static int open_log(struct memtable *m, const uint8_t uuid[16], bool write,
 	if (fd < 0)
 		return fd;
 	view_init(&m->log, fd, m->dir, name, log_map);
+	m->log.writable = write && m->dir->in_place;
 	return wal_open_header(&m->log, uuid, m->number, &m->salt, err);
 }
 
@@ -53,6 +54,7 @@ int memtable_open(struct memtable **out, const struct dir *dir,
 		name_make(name, FILE_IDX, m->number);
 		r = living_open(&m->tree, dir, name, write, false, tree_map,
 				err);
+		m->tree.view.writable = m->log.writable;
 	}
 	if (r < 0) {
 		memtable_close(m);

@@ -44,8 +44,9 @@ struct memtable {
 	bool private;	   /* in our memory; `fixed` is its root */
 	struct root fixed; /* private: what the copy held */
 	/* Under WRITE: */
-	uint64_t log_end; /* of the file: behind the last batch may be room */
-	bool room_seen;	  /* all of the room was looked at once */
+	uint64_t log_end;  /* of the file: behind the last batch may be room */
+	bool room_seen;	   /* all of the room was looked at once */
+	uint64_t tree_end; /* no hole before it */
 	struct view log;
 	struct living tree;
 	const struct dir *dir;

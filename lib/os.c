@@ -3,6 +3,8 @@
 #include "lib/confine.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/auxv.h>
@@ -111,16 +113,50 @@ static int real_lock(int fd, int cmd, struct flock *fl)
 	return fcntl(fd, cmd, fl);
 }
 
-static void *real_map(int fd, size_t len, bool populate)
+static void *real_map(int fd, size_t len, enum os_map how)
 {
-	void *p = mmap(NULL, len, PROT_READ,
-		       MAP_SHARED | (populate ? MAP_POPULATE : 0), fd, 0);
+	void *p = mmap(NULL, len,
+		       PROT_READ | (how == OS_MAP_WRITE ? PROT_WRITE : 0),
+		       MAP_SHARED | (how == OS_MAP_POPULATE ? MAP_POPULATE : 0),
+		       fd, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
-	if (!populate)
+	if (how != OS_MAP_POPULATE)
 		madvise(p, len, MADV_RANDOM);
 	return p;
+}
+
+static void real_poke(int fd, off_t off, void *to, const void *p, size_t n)
+{
+	uint64_t *words = to;
+	uint64_t word;
+
+	(void)fd;
+	(void)off;
+	if (((uintptr_t)to | n) % sizeof(word) || n > 128) {
+		memcpy(to, p, n);
+		return;
+	}
+	/* Others may be reading: word by word, each after what was before it.
+	 */
+	for (size_t i = 0; i < n / sizeof(word); i++) {
+		memcpy(&word, (const uint8_t *)p + i * sizeof(word),
+		       sizeof(word));
+		__atomic_store_n(&words[i], word, __ATOMIC_RELEASE);
+	}
+}
+
+static void real_wait_while(_Atomic uint32_t *word, uint32_t is, unsigned ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+
+	syscall(SYS_futex, word, FUTEX_WAIT, is, &t, NULL, 0);
+}
+
+static void real_wake(_Atomic uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 /* As the kernel has it; by the call itself nothing is asked besides. */
@@ -314,6 +350,9 @@ struct os os = {
 	.lock = real_lock,
 	.map = real_map,
 	.unmap = munmap,
+	.poke = real_poke,
+	.wait_while = real_wait_while,
+	.wake = real_wake,
 	.list = real_list,
 	.random = real_random,
 	.procmask = pthread_sigmask,

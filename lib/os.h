@@ -28,6 +28,12 @@ struct os_place {
 	bool unique;	/* the mount id is never reused (Linux 6.8) */
 };
 
+enum os_map {
+	OS_MAP_READ,	 /* as it is touched: MADV_RANDOM */
+	OS_MAP_POPULATE, /* to be read, all of it, now */
+	OS_MAP_WRITE,	 /* to be read and written, as it is touched */
+};
+
 struct confines;
 
 /* Called for each name of a directory but . and ..; non-zero stops. */
@@ -56,9 +62,14 @@ struct os {
 	int (*fchmod)(int fd, mode_t mode);
 	int (*fchown)(int fd, uid_t uid, gid_t gid);
 	int (*lock)(int fd, int cmd, struct flock *fl); /* fcntl */
-	/* a read-only shared map, MADV_RANDOM unless `populate` */
-	void *(*map)(int fd, size_t len, bool populate);
+	/* a shared map from the file's first byte on; NULL */
+	void *(*map)(int fd, size_t len, enum os_map how);
 	int (*unmap)(void *p, size_t len);
+	/* store into such a map, at `to`, what pwrite would put at `off` */
+	void (*poke)(int fd, off_t off, void *to, const void *p, size_t n);
+	/* futex(2), shared: sleep while *word is `is`, for `ms` at most */
+	void (*wait_while)(_Atomic uint32_t *word, uint32_t is, unsigned ms);
+	void (*wake)(_Atomic uint32_t *word);
 	int (*list)(int dirfd, os_list_fn *fn, void *ctx);
 	int (*random)(void *p, size_t n);
 	int (*procmask)(int how, const sigset_t *set, sigset_t *old);
@@ -108,10 +119,11 @@ void os_signals_back(const sigset_t *before);
 /* A directory held open; every file is opened relative to it. */
 struct dir {
 	int fd;
-	char *path; /* for messages */
+	char *path;    /* for messages */
+	bool in_place; /* what is written over stays where it is on the disk */
 };
 
-#define DIR_INIT ((struct dir){ -1, NULL })
+#define DIR_INIT ((struct dir){ -1, NULL, false })
 
 /*
  * Open `path`.  STORE_ENOSTORE when it is not there or not a directory;

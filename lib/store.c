@@ -32,7 +32,7 @@ static void read_hint(void *ctx, enum lock_role role, char *text, size_t n)
 	snprintf(text, n, "%s (pid %llu)", h.tool, (unsigned long long)h.pid);
 }
 
-void hint_write(struct store *db, enum lock_role role)
+bool hint_write(struct store *db, enum lock_role role)
 {
 	uint64_t off = STATE_HINTS_OFF + (uint64_t)role * sizeof(struct hint);
 	const uint8_t *map = atomic_load(&db->state.view.map);
@@ -42,9 +42,10 @@ void hint_write(struct store *db, enum lock_role role)
 	hint_seal(&h);
 	/* Who takes a role again and again finds it still says so. */
 	if (map && memcmp(map + off, &h, sizeof(h)) == 0)
-		return;
+		return true;
 	os_write(db->state.view.fd, &h, sizeof(h), off, &db->dir, NAME_STATE,
 		 NULL);
+	return false;
 }
 
 void store_warn(struct store *db, struct store_error *err)

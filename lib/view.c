@@ -9,6 +9,8 @@ void view_init(struct view *v, int fd, const struct dir *dir, const char *name,
 	v->name[strnlen(name, NAME_SIZE - 1)] = '\0';
 	v->map_bytes = map_bytes;
 	v->uncounted = false;
+	v->writable = false;
+	atomic_init(&v->poked, false);
 	atomic_init(&v->map, NULL);
 	atomic_init(&v->reads, 0);
 }
@@ -35,15 +37,32 @@ void view_close(struct view *v)
 
 void view_map(struct view *v, bool populate)
 {
+	enum os_map how = populate	? OS_MAP_POPULATE
+			  : v->writable ? OS_MAP_WRITE
+					: OS_MAP_READ;
 	const uint8_t *none = NULL;
 	const uint8_t *map;
 
 	if (!v->map_bytes || atomic_load(&v->map))
 		return;
-	map = os.map(v->fd, (size_t)v->map_bytes, populate);
+	map = os.map(v->fd, (size_t)v->map_bytes, how);
 	/* Two threads may both have mapped: the loser takes its own away. */
 	if (map && !atomic_compare_exchange_strong(&v->map, &none, map))
 		os.unmap((void *)(uintptr_t)map, (size_t)v->map_bytes);
+	else if (map && how == OS_MAP_WRITE)
+		atomic_store(&v->poked, true);
+}
+
+bool view_poke(struct view *v, uint64_t off, const void *p, size_t n)
+{
+	const uint8_t *map =
+		atomic_load_explicit(&v->map, memory_order_acquire);
+
+	if (!view_pokes(v) || !map || n > v->map_bytes ||
+	    off > v->map_bytes - n)
+		return false;
+	os.poke(v->fd, (off_t)off, (void *)(uintptr_t)(map + off), p, n);
+	return true;
 }
 
 void view_count(struct view *v)

@@ -33,6 +33,8 @@ struct view {
 	char name[NAME_SIZE];
 	uint64_t map_bytes; /* length of the map to make; 0: never map */
 	bool uncounted;
+	bool writable; /* a map may be written, too: view_poke() */
+	atomic_bool poked;
 	_Atomic(const uint8_t *) map;
 	atomic_uint reads;
 };
@@ -49,6 +51,18 @@ void view_memory(struct view *v, uint8_t *data, uint64_t len,
  * pread.
  */
 void view_map(struct view *v, bool populate);
+/*
+ * Put `n` bytes at `off` through the map; false when there is none that may be
+ * written: then it takes a pwrite.  Only where the file has its blocks already
+ * and keeps them when it is written over: nothing here can fail, but a disk
+ * that is full, or the file's end, would be SIGBUS.
+ */
+bool view_poke(struct view *v, uint64_t off, const void *p, size_t n);
+/* May view_poke() work? */
+static inline bool view_pokes(struct view *v)
+{
+	return atomic_load_explicit(&v->poked, memory_order_relaxed);
+}
 /* One more read that view_read() did not count: perhaps a map now pays. */
 void view_count(struct view *v);
 

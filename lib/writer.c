@@ -258,6 +258,9 @@ static int cut_back(struct store *db, struct memtable *m,
 	uint64_t size;
 	int r;
 
+	/* Nobody else has written anything since we looked. */
+	if (lock_tenant(&db->lock) && m->log_end)
+		return 0;
 	r = memtable_root(m, &at, err);
 	if (r == 0)
 		r = os_size(m->log.fd, &size, &db->dir, m->log.name, err);
@@ -317,7 +320,8 @@ int writer_enter(struct store *db, struct generation **g,
 		r = lock_acquire(&db->lock, ROLE_WRITE, err);
 		if (r < 0)
 			return r;
-		hint_write(db, ROLE_WRITE);
+		if (!lock_tenant(&db->lock))
+			lock_turn(&db->lock, hint_write(db, ROLE_WRITE));
 		r = prepare(db, g, &busy, err);
 #else
 		r = generation_current(db, g, err);

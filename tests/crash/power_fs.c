@@ -393,14 +393,20 @@ static int sim_lock(int fd, int cmd, struct flock *fl)
 	return 0;
 }
 
-static void *sim_map(int fd, size_t len, bool populate)
+static void *sim_map(int fd, size_t len, enum os_map how)
 {
 	uint32_t i = inode_of(fd);
 
 	(void)len;
-	(void)populate;
+	(void)how;
 	/* Nobody reads a map beyond the file's bytes. */
 	return is_file(i) ? fs_bytes(i) : NULL;
+}
+
+static void sim_poke(int fd, off_t off, void *to, const void *p, size_t n)
+{
+	(void)to;
+	sim_pwrite(fd, p, n, off);
 }
 
 static int sim_unmap(void *p, size_t len)
@@ -499,6 +505,7 @@ void fs_install(void)
 	os.lock = sim_lock;
 	os.map = sim_map;
 	os.unmap = sim_unmap;
+	os.poke = sim_poke;
 	os.list = sim_list;
 	os.random = sim_random;
 	os.procmask = sim_procmask;
