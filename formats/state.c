@@ -30,19 +30,18 @@ static bool slot_zero(const struct slot *s)
 bool cell_read(const uint8_t *raw, uint32_t off, struct slot *s)
 {
 	struct cell c;
-	bool ok[2];
+	int newer;
 
 	memcpy(&c, raw, sizeof(c));
-	for (int i = 0; i < 2; i++)
-		ok[i] = c.slot[i].seq % 2 == (uint64_t)i && c.slot[i].seq &&
-			c.slot[i].checksum == slot_sum(&c.slot[i], off);
-	if (!ok[0] && !ok[1]) {
-		*s = (struct slot){ 0 };
-		return slot_zero(&c.slot[0]) && slot_zero(&c.slot[1]);
+	newer = c.slot[1].seq > c.slot[0].seq;
+	for (int i = 0; i < 2; i++, newer = !newer) {
+		*s = c.slot[newer];
+		if (s->seq && s->seq % 2 == (uint64_t)newer &&
+		    s->checksum == slot_sum(s, off))
+			return true;
 	}
-	*s = ok[0] && (!ok[1] || c.slot[0].seq > c.slot[1].seq) ? c.slot[0]
-								: c.slot[1];
-	return true;
+	*s = (struct slot){ 0 };
+	return slot_zero(&c.slot[0]) && slot_zero(&c.slot[1]);
 }
 
 uint32_t cell_next(uint32_t off, struct slot *s)
@@ -50,6 +49,11 @@ uint32_t cell_next(uint32_t off, struct slot *s)
 	s->seq++;
 	s->checksum = slot_sum(s, off);
 	return off + (uint32_t)(s->seq % 2) * (uint32_t)sizeof(*s);
+}
+
+uint64_t tail_hash(struct slice key)
+{
+	return XXH3_64bits(key.data, key.len);
 }
 
 void hint_seal(struct hint *h)

@@ -109,9 +109,12 @@ struct hint {
 static_assert(sizeof(struct hint) == 64, "hint: see state.md");
 
 struct tree_node {
-	uint64_t prefix;   /* slice_prefix() of the key */
-	uint64_t off;	   /* of the entry in the log */
-	uint32_t child[2]; /* left, right */
+	uint64_t prefix; /* slice_prefix() of the key */
+	uint64_t off;	 /* of the entry in the log */
+	union {
+		uint32_t child[2]; /* left, right */
+		uint64_t hash;	   /* of the tail: tail_hash() of the key */
+	};
 	uint16_t key_len;
 	uint8_t height;	    /* a leaf has 1 */
 	uint8_t shape;	    /* NODE_KIND | balance + 1 << NODE_BALANCE_SHIFT */
@@ -125,8 +128,10 @@ static_assert(sizeof(struct tree_node) == 32, "node: see idx.md");
 #define NODE_FIRST (STATE_PAGE / NODE_BYTES)
 /* An AVL tree of 2^32 nodes is no higher. */
 #define TREE_HEIGHT_MAX 48
-/* So many of the last nodes may be in no tree yet. */
+/* So many of the last nodes, the tail, may be in no tree yet. */
 #define TAIL_MAX 1024u
+
+uint64_t tail_hash(struct slice key);
 
 void token_seal(struct token *t);
 /* Checksum, magic, version, and no more pairs than fit. */

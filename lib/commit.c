@@ -45,12 +45,8 @@ static int assemble(struct store *db, struct memtable *m, const struct root *at,
 		    const struct store_batch *b, uint64_t *chain,
 		    struct store_error *err)
 {
-	struct slot sync;
 	struct buf *s = &db->scratch;
-	int r = living_read(&m->tree, IDX_SYNC_OFF, &sync, err);
 
-	if (r < 0)
-		return r;
 	buf_clear(s);
 	if (buf_append_zeros(s, WAL_BATCH_HEADER) < 0 ||
 	    buf_append_slice(s, buf_slice(&b->bytes)) < 0)
@@ -59,14 +55,15 @@ static int assemble(struct store *db, struct memtable *m, const struct root *at,
 			      s->len - WAL_BATCH_HEADER, b->count, m->salt))
 		return store_fail(err, STORE_EINVAL,
 				  "a batch that store_batch_add did not make");
-	*chain = wal_batch_seal(s->data, s->len, b->count, sync.v[SYNC_LENGTH],
-				at->chain);
+	*chain =
+		wal_batch_seal(s->data, s->len, b->count, m->synced, at->chain);
 	return 0;
 }
 
 /*
  * A tree's file, too, grows by the piece, a hole: its length is written with
- * the sync of a log whose inode happens to lie beside its own.
+ * the sync of a log whose inode happens to lie beside its own.  (ftruncate
+ * would take the pages out of everybody's maps.)
  */
 static void grow(struct memtable *m, const struct root *before,
 		 const struct root *after)
@@ -75,8 +72,8 @@ static void grow(struct memtable *m, const struct root *before,
 
 	if (before->nodes == NODE_FIRST ||
 	    before->nodes * NODE_BYTES / TREE_PIECE != piece)
-		os.ftruncate(m->tree.view.fd,
-			     (off_t)((piece + 1) * TREE_PIECE));
+		os.pwrite(m->tree.view.fd, "", 1,
+			  (off_t)((piece + 1) * TREE_PIECE - 1));
 }
 
 /*
@@ -138,6 +135,8 @@ static int publish(struct memtable *m, const struct root *before,
 	r = write_nodes(m, before, e, err);
 	if (r == 0)
 		r = living_publish(&m->tree, IDX_COMMIT_OFF, &s, err);
+	m->last = e->at;
+	m->last.seq = r == 0 ? s.seq : 0;
 	return r;
 }
 
@@ -166,6 +165,11 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 	uint64_t chain = 0;
 	int r;
 
+	/* Who writes again and again does it through maps. */
+	if (lock_tenant(&db->lock)) {
+		view_map(&m->log, false);
+		view_map(&m->tree.view, false);
+	}
 	r = assemble(db, m, at, c->batch, &chain, err);
 	if (r < 0)
 		return r;
@@ -221,7 +225,7 @@ static int commit_locked(struct store *db, struct generation **g,
 
 	limits(db, &(*g)->v.options, &log_limit, &tree_limit);
 	if (m) {
-		r = memtable_root(m, &at, err);
+		r = writer_root(db, m, &at, err);
 		if (r < 0)
 			return r;
 	}
@@ -311,15 +315,18 @@ static void write_back(const struct commit *c)
 	uint64_t from = c->from - c->from % WRITEBACK;
 	uint64_t to = c->upto - c->upto % WRITEBACK;
 
-	if (from < to)
-		os.writeback(c->m->log.fd, (off_t)from, (off_t)(to - from));
+	if (from == to)
+		return;
+	view_forget(&c->m->log, from, to - from);
+	os.writeback(c->m->log.fd, (off_t)from, (off_t)(to - from));
 }
 
 int store_write(struct store *db, const struct store_batch *b,
 		enum store_sync sync, struct store_error *err)
 {
 	struct commit c = { .batch = b, .durable = sync == STORE_SYNC };
-	uint64_t began, took;
+	uint64_t began = 0, took = 0;
+	bool slowed;
 	int r;
 
 	if (b->count == 0)
@@ -330,7 +337,10 @@ int store_write(struct store *db, const struct store_batch *b,
 				  "%llu (the write buffer)",
 				  b->bytes.len,
 				  (unsigned long long)store_batch_limit(db));
-	began = os.monotonic_us();
+	/* Slowing down is by how long a write takes. */
+	slowed = atomic_load_explicit(&db->slowed, memory_order_relaxed);
+	if (slowed)
+		began = os.monotonic_us();
 	r = commit(db, &c, err);
 	if (r == 0 && sync == STORE_SYNC) {
 		/* It is visible, and stays: too late to say "try again". */
@@ -340,9 +350,12 @@ int store_write(struct store *db, const struct store_batch *b,
 	} else if (r == 0) {
 		write_back(&c);
 	}
-	took = os.monotonic_us() - began;
+	if (slowed)
+		took = os.monotonic_us() - began;
 	if (r == 0 && c.rotated && !flusher_wake(db))
 		flush_sealed(db);
+	if (slowed != (c.excess.over > 0))
+		atomic_store(&db->slowed, !slowed);
 	if (r == 0)
 		throttle(db, &c.excess, took);
 	memtable_close(c.m);

@@ -324,6 +324,8 @@ static int unite(struct tree_edit *e, uint32_t i, unsigned under, struct span s,
 		r = divide(e, s, &n, &at, &same, &it, err);
 	if (r < 0)
 		return r;
+	if (at + same < s.to)
+		tree_prefetch(&e->base, n.child[1]);
 	heights(&n, h);
 	sides[0] = (struct part){ n.child[0], h[0] };
 	sides[1] = (struct part){ n.child[1], h[1] };
@@ -464,6 +466,7 @@ static int lengthen(struct tree_edit *e, struct slice batch, uint32_t count,
 					     .off = e->at.log_bytes + at,
 					     .len = (uint32_t)en.length,
 					     .kind = en.kind });
+		n.hash = tail_hash(en.key);
 		r = add_node(e, &n, &index, err);
 	}
 	e->at.tail += count;

@@ -38,7 +38,8 @@ struct generation {
 /* Private mode has no STATE to look at: has anything changed? */
 struct signature {
 	uint64_t manifest_inode, manifest_bytes, manifest_mtime_ns;
-	uint64_t log_bytes, log_mtime_ns;
+	/* the active log has more than was read: never true of `current` */
+	bool more;
 };
 
 struct store {
@@ -72,6 +73,7 @@ struct store {
 	struct signature seen; /* private: what `current` was read from */
 	struct store_error warning;
 	struct throttle throttle;
+	atomic_bool slowed; /* the last write found an excess */
 	struct queue *queue;
 	struct flusher *flusher; /* with STORE_BACKGROUND */
 	struct buf scratch;	 /* under WRITE: the batch being assembled */
@@ -88,6 +90,12 @@ struct store {
  */
 int generation_current(struct store *db, struct generation **out,
 		       struct store_error *err);
+/*
+ * The same for who writes again and again: 1 and *out, if what STATE says is
+ * what the handle has, and no install is under way; else 0.
+ */
+int generation_known(struct store *db, struct generation **out,
+		     struct store_error *err);
 /*
  * For a lookup: whose handle is there for one operation has just opened the
  * newest, and does not look again.

@@ -13,9 +13,6 @@
 /* Between reading a generation and opening its files, it may be replaced. */
 #define LOAD_TRIES 1000
 
-/* Some filesystems keep times to the second. */
-#define YOUNG_MS 2000
-
 static int read_page(void *ctx, void *window, uint64_t n, const uint8_t **page,
 		     struct store_error *err)
 {
@@ -226,14 +223,44 @@ static int load(struct store *db, uint64_t number, uint64_t checksum,
 	return r;
 }
 
+/*
+ * A log is written over as well as made longer, through maps, too, whose pages
+ * tell the file's time only once: neither time nor size vouch for it.  But a
+ * batch has a header, which is never all zeros.
+ */
+static int look_at_log(struct store *db, struct memtable *m, bool *more,
+		       struct store_error *err)
+{
+	uint8_t next[WAL_BATCH_HEADER];
+	char name[NAME_SIZE];
+	size_t got;
+	int fd, r;
+
+	name_make(name, FILE_WAL, m->number);
+	fd = os_open(&db->dir, name, O_RDONLY, 0, err);
+	if (fd < 0)
+		/* The manifest, looked at next, tells why. */
+		return fd == STORE_EGONE ? 0 : fd;
+	r = os_read_some(fd, next, sizeof(next), m->fixed.log_bytes, &got,
+			 &db->dir, name, err);
+	os_close(fd);
+	*more = r == 0 && !slice_zero(slice_make(next, got));
+	return r;
+}
+
 /* Private: has anything changed since `current` was read? */
 static int look(struct store *db, struct signature *s, struct store_error *err)
 {
-	struct generation *g = db->current;
+	struct memtable *m;
 	struct stat st;
-	char name[NAME_SIZE];
+	int r = 0;
 
 	*s = (struct signature){ 0 };
+	m = db->current ? generation_active(db->current) : NULL;
+	if (m)
+		r = look_at_log(db, m, &s->more, err);
+	if (r < 0)
+		return r;
 	if (os.fstatat(db->dir.fd, NAME_MANIFEST, &st) < 0)
 		return store_fail_errno(err, db->dir.path, NAME_MANIFEST,
 					"stat", errno);
@@ -241,26 +268,7 @@ static int look(struct store *db, struct signature *s, struct store_error *err)
 	s->manifest_bytes = (uint64_t)st.st_size;
 	s->manifest_mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u +
 			       (uint64_t)st.st_mtim.tv_nsec;
-	if (!g || !generation_active(g))
-		return 0;
-	name_make(name, FILE_WAL, generation_active(g)->number);
-	if (os.fstatat(db->dir.fd, name, &st) == 0) {
-		s->log_bytes = (uint64_t)st.st_size;
-		s->log_mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u +
-				  (uint64_t)st.st_mtim.tv_nsec;
-	}
 	return 0;
-}
-
-/*
- * A log is written over, too, without getting longer, and its time stands for
- * all that was written in one tick of a clock: while it is young it vouches for
- * nothing.
- */
-static void distrust_young(struct signature *s)
-{
-	if (s->log_mtime_ns / 1000000 + YOUNG_MS > os.now_ms())
-		s->log_mtime_ns = 0;
 }
 
 static int current_private(struct store *db, struct generation **out,
@@ -280,9 +288,7 @@ static int current_private(struct store *db, struct generation **out,
 		db->current = g;
 		/* Looked at before reading: a change since shows next time. */
 		db->seen = s;
-		if (s.log_bytes == 0)
-			look(db, &db->seen, NULL);
-		distrust_young(&db->seen);
+		db->seen.more = false;
 	}
 	generation_ref(db->current);
 	*out = db->current;
@@ -364,6 +370,24 @@ int generation_current(struct store *db, struct generation **out,
 	}
 	if (err && err->code == 0)
 		*err = e;
+	return r;
+}
+
+int generation_known(struct store *db, struct generation **out,
+		     struct store_error *err)
+{
+	struct slot s;
+	int r = living_read(&db->state, STATE_GENERATION_OFF, &s, err);
+
+	if (r < 0 || s.v[GENERATION_INSTALLING])
+		return r < 0 ? r : 0;
+	pthread_mutex_lock(&db->mutex);
+	r = db->current && db->current->number == s.v[GENERATION_NUMBER];
+	if (r) {
+		generation_ref(db->current);
+		*out = db->current;
+	}
+	pthread_mutex_unlock(&db->mutex);
 	return r;
 }
 

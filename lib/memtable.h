@@ -47,6 +47,8 @@ struct memtable {
 	uint64_t log_end;  /* of the file: behind the last batch may be room */
 	bool room_seen;	   /* all of the room was looked at once */
 	uint64_t tree_end; /* no hole before it */
+	uint64_t synced;   /* of the log, when last looked at */
+	struct root last;  /* published by us; seq 0: not known */
 	struct view log;
 	struct living tree;
 	const struct dir *dir;

@@ -127,6 +127,11 @@ static void *real_map(int fd, size_t len, enum os_map how)
 	return p;
 }
 
+static int real_forget(void *p, size_t len)
+{
+	return madvise(p, len, MADV_DONTNEED);
+}
+
 static void real_poke(int fd, off_t off, void *to, const void *p, size_t n)
 {
 	uint64_t *words = to;
@@ -202,6 +207,16 @@ static int real_list(int dirfd, os_list_fn *fn, void *ctx)
 static int real_random(void *p, size_t n)
 {
 	return getrandom(p, n, 0) == (ssize_t)n ? 0 : -1;
+}
+
+static bool real_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno != ENXIO;
+	close(fd);
+	return true;
 }
 
 static int hex_digit(char c)
@@ -283,9 +298,10 @@ static uint64_t real_now_ms(void)
 	return clock_ms(CLOCK_REALTIME);
 }
 
+/* A few milliseconds behind, but asked by some who have not one to spare. */
 static uint64_t real_monotonic_ms(void)
 {
-	return clock_ms(CLOCK_MONOTONIC);
+	return clock_ms(CLOCK_MONOTONIC_COARSE);
 }
 
 static uint64_t real_monotonic_us(void)
@@ -350,12 +366,14 @@ struct os os = {
 	.lock = real_lock,
 	.map = real_map,
 	.unmap = munmap,
+	.forget = real_forget,
 	.poke = real_poke,
 	.wait_while = real_wait_while,
 	.wake = real_wake,
 	.list = real_list,
 	.random = real_random,
 	.procmask = pthread_sigmask,
+	.terminal = real_terminal,
 	.boot_id = real_boot_id,
 	.euid = geteuid,
 	.raised = real_raised,

@@ -65,6 +65,8 @@ struct os {
 	/* a shared map from the file's first byte on; NULL */
 	void *(*map)(int fd, size_t len, enum os_map how);
 	int (*unmap)(void *p, size_t len);
+	/* take pages out of a map, which stays: what was stored is kept */
+	int (*forget)(void *p, size_t len);
 	/* store into such a map, at `to`, what pwrite would put at `off` */
 	void (*poke)(int fd, off_t off, void *to, const void *p, size_t n);
 	/* futex(2), shared: sleep while *word is `is`, for `ms` at most */
@@ -73,6 +75,7 @@ struct os {
 	int (*list)(int dirfd, os_list_fn *fn, void *ctx);
 	int (*random)(void *p, size_t n);
 	int (*procmask)(int how, const sigset_t *set, sigset_t *old);
+	bool (*terminal)(void); /* have we one, that could stop us? */
 	int (*boot_id)(uint8_t id[16]);
 	int (*event)(void); /* an eventfd, non-blocking */
 	int (*event_set)(int fd);

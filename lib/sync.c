@@ -245,6 +245,7 @@ int sync_poisoned(struct store *db, struct memtable *m, struct store_error *err)
 	r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
 	if (r < 0 || s.v[SYNC_POISONED])
 		return r < 0 ? r : 1;
+	m->synced = s.v[SYNC_LENGTH];
 	if (!s.v[SYNC_SYNCING])
 		return 0;
 	/* A leader at work, or a dead one?  SYNC tells; do not wait for it. */

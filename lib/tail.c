@@ -19,8 +19,7 @@ int tail_nodes(struct tree_reader *t, struct slice *nodes,
 static int check(struct tree_reader *t, uint64_t i, const struct tree_node *n,
 		 struct store_error *err)
 {
-	if (n->height != 1 || n->child[0] || n->child[1] ||
-	    n->shape >> NODE_BALANCE_SHIFT != 1)
+	if (n->height != 1 || n->shape >> NODE_BALANCE_SHIFT != 1)
 		return damaged(t, i, "a node of the tail is no leaf", err);
 	if (n->off < WAL_HEADER + WAL_BATCH_HEADER)
 		return damaged(t, i, "entry out of the log's bounds", err);
@@ -39,25 +38,42 @@ int tail_load(struct tree_reader *t, uint64_t i, struct tree_node *n,
 	return check(t, i, n, err);
 }
 
+/* A key as it lies in the log, which must be the one that was put there. */
+static int check_key(struct tree_reader *t, uint64_t i,
+		     const struct tree_node *n, struct slice key,
+		     struct store_error *err)
+{
+	if (n->key_len == key.len && n->prefix == slice_prefix(key) &&
+	    n->hash == tail_hash(key))
+		return 0;
+	return damaged(t, i, "a node and its entry disagree", err);
+}
+
 static int find(struct tree_reader *t, struct slice key, struct tree_node *n,
 		struct store_error *err)
 {
-	uint64_t prefix = slice_prefix(key);
+	uint64_t hash = tail_hash(key), prefix = slice_prefix(key);
+	struct wal_entry e;
 	struct slice nodes;
-	int c, r;
+	int c, r = tail_nodes(t, &nodes, err);
 
-	r = tail_nodes(t, &nodes, err);
 	if (r < 0)
 		return r;
 	for (uint64_t i = t->at.tail; i-- > 0;) {
 		memcpy(n, nodes.data + i * NODE_BYTES, sizeof(*n));
-		if (n->prefix != prefix || n->key_len != key.len)
+		if (n->hash != hash || n->key_len != key.len)
 			continue;
 		r = check(t, i, n, err);
 		if (r == 0)
 			r = tree_compare(t, key, prefix, n, &c, err);
 		if (r < 0 || c == 0)
 			return r < 0 ? r : 1;
+		/* Another key of this hash, or a damaged one? */
+		r = tree_entry(t, n, &e, err);
+		if (r == 0)
+			r = check_key(t, i, n, e.key, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -104,6 +120,7 @@ int64_t tail_order(struct tree_reader *t, struct window *w,
 				      &why))
 			return store_corrupt(err, t->m->dir->path,
 					     t->m->log.name, n.off, why);
+		r = check_key(t, i, &n, e.key, err);
 		items[i] = (struct order_item){
 			.off = (uint32_t)(e.key.data - entries),
 			.key_len = (uint16_t)e.key.len,

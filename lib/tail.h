@@ -25,7 +25,7 @@
 int tail_nodes(struct tree_reader *t, struct slice *nodes,
 	       struct store_error *err);
 
-/* Load node `i` of the tail, which is a leaf without children. */
+/* Load node `i` of the tail, which has a hash and no children. */
 int tail_load(struct tree_reader *t, uint64_t i, struct tree_node *n,
 	      struct store_error *err);
 
@@ -37,8 +37,8 @@ int tail_or_tree_find(struct tree_reader *t, struct slice key,
  * The tail in the order of its keys, of each key the newest entry: items[0..),
  * as order_entries() gives them, how many is returned.  *batch is what of the
  * log it spans, from *start on, with the header of its first batch, and lies
- * in `w`.  `items` and `spare` have room for t->at.tail each.  Not a checksum
- * is compared.
+ * in `w`.  `items` and `spare` have room for t->at.tail each.  Keys are those
+ * that were put there, by their hashes; checksums are not compared.
  */
 int64_t tail_order(struct tree_reader *t, struct window *w,
 		   struct order_item *items, struct order_item *spare,

@@ -62,15 +62,16 @@ static bool map_page(struct tenure *t, int fd, const struct dir *dir)
 	if (t->page)
 		return true;
 	size = os.size(fd);
-	if (size < 0 || (size < (off_t)LOCK_BYTES &&
-			 os_write(fd, none, sizeof(none), 0, dir, NAME_LOCK,
-				  NULL) < 0))
+	if (size < 0 ||
+	    (size < (off_t)LOCK_BYTES &&
+	     os_write(fd, none, sizeof(none), 0, dir, NAME_LOCK, NULL) < 0))
 		return false;
 	t->page = os.map(fd, LOCK_BYTES, OS_MAP_WRITE);
 	return t->page != NULL;
 }
 
-/* Draw an id that nobody alive has, and lock its byte for as long as we live. */
+/* Draw an id that nobody alive has, and lock its byte for as long as we live.
+ */
 static bool draw_id(struct tenure *t, int fd)
 {
 	uint32_t id = atomic_load(&t->page[LAST]);
@@ -97,9 +98,11 @@ void tenure_begin(struct tenure *t, int fd, const struct dir *dir)
 	 */
 	t->refused = !dir->in_place || !map_page(t, fd, dir) ||
 		     (!t->id && !draw_id(t, fd));
-	if (!t->refused)
-		atomic_store_explicit(&t->page[WORD], word_of(t->id),
-				      memory_order_release);
+	if (t->refused)
+		return;
+	t->terminal = os.terminal();
+	atomic_store_explicit(&t->page[WORD], word_of(t->id),
+			      memory_order_release);
 }
 
 /* Whose byte is not locked is dead; asked by who does not lock it himself. */
@@ -145,7 +148,8 @@ int tenure_end(struct tenure *t, int fd, const struct dir *dir, bool wait,
 		word = atomic_load(&t->page[WORD]);
 		if (!word)
 			return 1;
-		if (!(word & TENANT_BUSY) || (i >= SPINS && !is_alive(fd, word))) {
+		if (!(word & TENANT_BUSY) ||
+		    (i >= SPINS && !is_alive(fd, word))) {
 			if (atomic_compare_exchange_strong(&t->page[WORD],
 							   &word, 0))
 				return 1;

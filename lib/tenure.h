@@ -29,6 +29,7 @@ struct tenure {
 	unsigned turns;		/* had in a row; to become one */
 	bool refused;		/* it cannot be had here */
 	bool busy;		/* we hold WRITE by it */
+	bool terminal;		/* we have one: Ctrl-Z may come */
 };
 
 /* Take WRITE as its tenant: false if we are none (any more). */

@@ -31,6 +31,16 @@ void tree_reader_release(struct tree_reader *t);
 int tree_load(struct tree_reader *t, uint64_t i, unsigned under,
 	      struct tree_node *n, struct store_error *err);
 
+/* Node `i` will be loaded: it may be far away by now. */
+static inline void tree_prefetch(const struct tree_reader *t, uint64_t i)
+{
+	const uint8_t *map = atomic_load_explicit(&t->m->tree.view.map,
+						  memory_order_relaxed);
+
+	if (map && i < t->at.nodes)
+		__builtin_prefetch(map + i * NODE_BYTES);
+}
+
 /* Does the entry of node `i` lie in the log as far as the root knows it? */
 int tree_check(struct tree_reader *t, uint64_t i, const struct tree_node *n,
 	       struct store_error *err);

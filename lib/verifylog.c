@@ -30,6 +30,7 @@ static int keep(struct check *c, uint64_t off, const struct wal_entry *e,
 		struct store_error *err)
 {
 	struct log_entry entry = { .prefix = slice_prefix(e->key),
+				   .hash = tail_hash(e->key),
 				   .off = off,
 				   .len = (uint32_t)e->length,
 				   .key_len = (uint16_t)e->key.len,

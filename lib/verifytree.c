@@ -167,7 +167,8 @@ static int match_tail(struct tree_reader *t, const struct log_entry *entries,
 
 	for (uint64_t i = 0; r == 0 && i < t->at.tail; i++) {
 		r = tail_load(t, i, &n, err);
-		if (r == 0 && n.off != entries[i].off)
+		if (r == 0 &&
+		    (n.off != entries[i].off || n.hash != entries[i].hash))
 			r = damaged(t, first + i,
 				    "not the entry of the tail that comes next",
 				    err);

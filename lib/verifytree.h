@@ -23,6 +23,7 @@ int tree_survey(struct tree_reader *t, tree_node_fn *fn, void *ctx,
 /* An entry of the log, as walking it finds it. */
 struct log_entry {
 	uint64_t prefix;
+	uint64_t hash; /* tail_hash() */
 	uint64_t off;
 	uint32_t len;
 	uint16_t key_len;

@@ -65,6 +65,14 @@ bool view_poke(struct view *v, uint64_t off, const void *p, size_t n)
 	return true;
 }
 
+void view_forget(struct view *v, uint64_t off, uint64_t n)
+{
+	const uint8_t *map = atomic_load(&v->map);
+
+	if (view_pokes(v) && map && off + n <= v->map_bytes)
+		os.forget((void *)(uintptr_t)(map + off), (size_t)n);
+}
+
 void view_count(struct view *v)
 {
 	if (atomic_fetch_add_explicit(&v->reads, 1, memory_order_relaxed) ==

@@ -63,6 +63,11 @@ static inline bool view_pokes(struct view *v)
 {
 	return atomic_load_explicit(&v->poked, memory_order_relaxed);
 }
+/*
+ * The pages of these bytes are full.  Taken out of the map all at once, they
+ * are written to the disk without disturbing every processor for each.
+ */
+void view_forget(struct view *v, uint64_t off, uint64_t n);
 /* One more read that view_read() did not count: perhaps a map now pays. */
 void view_count(struct view *v);
 

@@ -9,6 +9,15 @@
 
 #include <errno.h>
 
+int writer_root(struct store *db, struct memtable *m, struct root *at,
+		struct store_error *err)
+{
+	if (!lock_tenant(&db->lock) || !m->last.seq)
+		return memtable_root(m, at, err);
+	*at = m->last;
+	return 0;
+}
+
 /* Draw a number and make a log and its tree: R1. */
 static int make_log(struct store *db, uint64_t *number, struct store_error *err)
 {
@@ -261,6 +270,7 @@ static int cut_back(struct store *db, struct memtable *m,
 	/* Nobody else has written anything since we looked. */
 	if (lock_tenant(&db->lock) && m->log_end)
 		return 0;
+	m->last.seq = 0;
 	r = memtable_root(m, &at, err);
 	if (r == 0)
 		r = os_size(m->log.fd, &size, &db->dir, m->log.name, err);
@@ -290,9 +300,12 @@ static int prepare(struct store *db, struct generation **g, uint64_t *busy,
 	struct memtable *m;
 	int r;
 
-	r = install_settle(db, err);
-	if (r == 0)
-		r = generation_current(db, g, err);
+	r = generation_known(db, g, err);
+	if (r == 0) {
+		r = install_settle(db, err);
+		if (r == 0)
+			r = generation_current(db, g, err);
+	}
 	if (r < 0)
 		return r;
 	m = generation_active(*g);

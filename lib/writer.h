@@ -17,6 +17,10 @@ int writer_enter(struct store *db, struct generation **g,
 		 struct store_error *err);
 void writer_leave(struct store *db, struct generation *g);
 
+/* Under WRITE: the published root, from memory if nobody else was here. */
+int writer_root(struct store *db, struct memtable *m, struct root *at,
+		struct store_error *err);
+
 /*
  * Under WRITE: seal the active log, if there is one and it holds anything,
  * and install a new, empty one.  *g is exchanged for the new generation.

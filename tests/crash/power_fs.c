@@ -505,6 +505,7 @@ void fs_install(void)
 	os.lock = sim_lock;
 	os.map = sim_map;
 	os.unmap = sim_unmap;
+	os.forget = sim_unmap;
 	os.poke = sim_poke;
 	os.list = sim_list;
 	os.random = sim_random;

@@ -14,7 +14,8 @@
 static struct store_error err;
 static struct store *db;
 static pthread_t writer;
-static atomic_bool go; /* what others than the writer sync may end */
+static atomic_bool go;	 /* what others than the writer sync may end */
+static atomic_bool held; /* one of them waits */
 static __typeof__(os.fsync) real_fsync;
 
 static void wait_ms(int ms)
@@ -25,8 +26,10 @@ static void wait_ms(int ms)
 /* A disk that is slow, but not for the writer. */
 static int held_fsync(int fd)
 {
-	while (!pthread_equal(pthread_self(), writer) && !go)
+	while (!pthread_equal(pthread_self(), writer) && !go) {
+		held = true;
 		wait_ms(1);
+	}
 	return real_fsync(fd);
 }
 
@@ -53,7 +56,7 @@ static void open_store(const char *sealed_logs, int (*fsync)(int fd))
 
 	err = STORE_ERROR_INIT;
 	writer = pthread_self();
-	go = false;
+	go = held = false;
 	real_fsync = os.fsync;
 	CHECK_OK(store_open(&db, scratch(), &config, &err), err);
 	os.fsync = fsync;
@@ -128,6 +131,8 @@ TEST(with_too_many_sealed_logs_a_write_waits_for_the_flush_under_way)
 	open_store("2", held_fsync);
 	while (stat_now().logs < 3)
 		put(n++);
+	while (!held)
+		wait_ms(1);
 	CHECK(!go);
 	CHECK(pthread_create(&t, NULL, release, NULL) == 0);
 	while (stat_now().logs == 3 && n < 100)
