@@ -44,7 +44,8 @@ int lock_claim(struct lock *l, uint64_t number, struct store_error *err)
 		r = store_nomem(err);
 		goto out;
 	}
-	r = lock_set(l, lock_range(F_WRLCK, LOCK_CLAIM + number, 1), false, err);
+	r = lock_set(l, lock_range(F_WRLCK, LOCK_CLAIM + number, 1), false,
+		     err);
 	if (r == 1)
 		l->claims[l->n_claims++] = number;
 out:
@@ -98,8 +99,8 @@ int lock_claim_wait(struct lock *l, uint64_t number, struct store_error *err)
 	 * range, and we then leave it alone.
 	 */
 	if (r == 1)
-		r = lock_set(l, lock_range(F_RDLCK, LOCK_CLAIM + number, 1), true,
-			      err);
+		r = lock_set(l, lock_range(F_RDLCK, LOCK_CLAIM + number, 1),
+			     true, err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&l->table);
@@ -142,7 +143,8 @@ int lock_pin(struct lock *l, uint64_t generation, struct store_error *err)
 		goto out;
 	}
 	/* Only a sweeper's probe could conflict, and it takes no lock. */
-	r = lock_set(l, lock_range(F_RDLCK, LOCK_PIN + generation, 1), true, err);
+	r = lock_set(l, lock_range(F_RDLCK, LOCK_PIN + generation, 1), true,
+		     err);
 	if (r == 1) {
 		l->pins[l->n_pins++] = (struct pin){ generation, 1 };
 		r = 0;

@@ -47,8 +47,11 @@ static int put_root(struct out *o, struct memtable *m, struct store_error *err)
 	struct tree_reader t;
 	struct tree_node n = { .height = 0 };
 	struct root at;
+	uint64_t keys = 0;
 	int r = memtable_root(m, &at, err);
 
+	if (r == 0)
+		r = memtable_keys(m, &at, &keys, err);
 	if (r < 0)
 		return r;
 	tree_reader_init(&t, m, &at);
@@ -59,7 +62,7 @@ static int put_root(struct out *o, struct memtable *m, struct store_error *err)
 		return r;
 	out_count(o, "published", at.log_bytes);
 	out_count(o, "batches", at.batches);
-	out_count(o, "entries", at.entries + at.tail);
+	out_count(o, "entries", keys);
 	out_count(o, "height", n.height);
 	return 0;
 }

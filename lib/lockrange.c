@@ -39,7 +39,7 @@ int64_t lock_timeout(const struct lock *l)
 }
 
 int lock_set(struct lock *l, struct flock fl, bool wait,
-		     struct store_error *err)
+	     struct store_error *err)
 {
 	int64_t timeout = lock_timeout(l);
 	uint64_t deadline = 0;
@@ -64,7 +64,7 @@ int lock_set(struct lock *l, struct flock fl, bool wait,
 }
 
 bool lock_wait_thread(pthread_cond_t *c, pthread_mutex_t *m, int64_t timeout,
-		     const struct timespec *until)
+		      const struct timespec *until)
 {
 	if (timeout == 0)
 		return pthread_cond_wait(c, m) == 0;

@@ -399,3 +399,31 @@ int memtable_iter(struct memtable *m, const struct root *at, bool stream,
 	}
 	return r < 0 ? r : merge_open(out, both, 2, err);
 }
+
+int memtable_keys(struct memtable *m, const struct root *at, uint64_t *n,
+		  struct store_error *err)
+{
+	struct tree_reader t;
+	struct tree_node node;
+	struct iter *it;
+	int r, found;
+
+	*n = at->entries;
+	if (!at->tail)
+		return 0;
+	r = tail_iter(m, at, &it, err);
+	if (r < 0)
+		return r;
+	tree_reader_init(&t, m, at);
+	for (r = it->ops->first(it, err); r > 0; r = it->ops->next(it, err)) {
+		found = tree_find(&t, it->e.key, &node, err);
+		if (found < 0) {
+			r = found;
+			break;
+		}
+		*n += !found;
+	}
+	tree_reader_release(&t);
+	iter_close(it);
+	return r;
+}

@@ -88,6 +88,10 @@ int memtable_root(struct memtable *m, struct root *at, struct store_error *err);
 int memtable_get(struct memtable *m, const struct root *at, struct slice key,
 		 struct lookup *l, struct store_error *err);
 
+/* How many keys, deleted ones included: the tree's, and those of the tail. */
+int memtable_keys(struct memtable *m, const struct root *at, uint64_t *n,
+		  struct store_error *err);
+
 /* Iterate over `at`; keeps a reference.  `stream`: the whole log is wanted. */
 int memtable_iter(struct memtable *m, const struct root *at, bool stream,
 		  struct iter **out, struct store_error *err);

@@ -291,13 +291,15 @@ int store_created(const struct store *db)
 static void stat_logs(const struct generation *g, struct store_stat *s)
 {
 	struct root at;
+	uint64_t keys;
 
 	for (size_t i = 0; i < g->n_logs; i++) {
-		if (memtable_root(g->logs[i], &at, NULL) < 0)
+		if (memtable_root(g->logs[i], &at, NULL) < 0 ||
+		    memtable_keys(g->logs[i], &at, &keys, NULL) < 0)
 			continue;
 		s->logs++;
 		s->log_bytes += at.log_bytes;
-		s->log_entries += at.entries + at.tail;
+		s->log_entries += keys;
 	}
 }
 

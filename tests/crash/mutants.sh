@@ -21,6 +21,7 @@ no_tail_repair         kill put-over-torn-tail
 state_before_lock      pairs put/flush
 failed_is_unnamed      faults flush/put
 pins_ignored           pairs scan/compact
+tenant_unseen          test_tenure
 no_fdatasync           power -n 20 -r 0 -m 1
 no_dir_fsync           power -n 20 -r 0 -m 1
 '
@@ -47,12 +48,20 @@ build() {
 		{ sed 's/^/# /' "$dir/log" && return 1; }
 }
 
+# Where a harness is built.
+program() {
+	case $1 in
+	test_*) echo "tests/unit/$1" ;;
+	*) echo "tests/crash/$1" ;;
+	esac
+}
+
 # The harness passes when nothing is planted; asked once of each.
 declare -A passed
 passes() {
 	local all="$*"
 	[ -n "${passed[$all]:-}" ] && return
-	"$BUILD/tests/crash/$1" "${@:2}" >/dev/null 2>&1 && passed[$all]=1
+	"$BUILD/$(program "$1")" "${@:2}" >/dev/null 2>&1 && passed[$all]=1
 }
 
 # The harness passes without the bug, and fails on it, by its verdict.
@@ -64,14 +73,14 @@ caught() {
 		return 1
 	}
 	case $harness in
-	power) # it is the store itself
-		build "$bug" tests/crash/power || return
-		"$BUILD/mutants/$bug/tests/crash/power" "$@" >"$out" 2>&1
+	power | test_*) # it is the store itself
+		build "$bug" "$(program "$harness")" || return
+		"$BUILD/mutants/$bug/$(program "$harness")" "$@" >"$out" 2>&1
 		;;
 	*) # a sound oracle judges what mutated tools leave
 		build "$bug" "${tools[@]}" || return
 		LSM_BIN=$BUILD/mutants/$bug/bin \
-			"$BUILD/tests/crash/$harness" "$@" >"$out" 2>&1
+			"$BUILD/$(program "$harness")" "$@" >"$out" 2>&1
 		;;
 	esac
 	[ $? -eq 1 ] && grep -m1 '^# ' "$out" && grep -q '^not ok' "$out"

@@ -43,6 +43,7 @@ struct scene {
 	 * not believed: the command recovers first.
 	 */
 	bool copied;
+	bool threads; /* the command has several */
 	/* A batch nobody promised lies there: a copy may have it, and lose it.
 	 */
 	bool unpromised;

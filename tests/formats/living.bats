@@ -14,7 +14,7 @@ path, magic, cells = sys.argv[2], sys.argv[3], sys.argv[4:]
 p = open(path, "rb").read()
 assert p[:8] == magic.encode() + b"\n", "magic"
 version, n = struct.unpack_from("=II", p, 8)
-assert version == 1 and 1 <= n <= 16, "version, pairs"
+assert version == 2 and 1 <= n <= 16, "version, pairs"
 assert struct.unpack_from("=Q", p, 448)[0] == xxh3_64(p[:448]), "token"
 for off in map(int, cells):
     slots = []
@@ -47,12 +47,13 @@ PY
   [ "$next" -ge "$(jq .next_number data/MANIFEST.json)" ]
 }
 
-# Walk a tree by idx.md: `hexprefix key_len offset` in key order.
+# Walk a tree by idx.md, `hexprefix key_len offset` in key order, then its tail.
 tree() {
-  python3 - "$1" "$2" <<'PY'
+  python3 - "$1" "$2" "${3:-0}" "${4:-0}" <<'PY'
 import struct
 import sys
-p, root = open(sys.argv[1], "rb").read(), int(sys.argv[2])
+p = open(sys.argv[1], "rb").read()
+root, tail, nodes = map(int, sys.argv[2:])
 def walk(i, under):
     if not i:
         return 0
@@ -66,6 +67,11 @@ def walk(i, under):
     assert height == max(a, b) + 1 and shape >> 4 == b - a + 1, "balance"
     return height
 walk(root, 49)
+for i in range(nodes - tail, nodes):
+    prefix, off, key_hash, key_len, height, shape, _ = \
+        struct.unpack_from("=QQQHBBI", p, 32 * i)
+    assert height == 1 and shape >> 4 == 1, "tail"
+    print("tail %016x" % prefix, key_len, off, "%016x" % key_hash)
 PY
 }
 
@@ -73,12 +79,19 @@ PY
   example idx.md > tree.idx
   run -0 living tree.idx 'lsm idx' 1024 1152
   [ "${lines[1]}" = "1152 5 181 0 0 5005 2 1" ]
-  run -0 tree tree.idx 129
-  [ "$output" = "$(printf '%s\n' '6669670000000000 3 166' \
-    '6672756974000000 5 104')" ]
+  [ "${lines[0]}" = "1024 3 $((2 << 32)) 181 130 0 11472274541792701590 2" ]
+  run -0 tree tree.idx 0 2 130
+  [ "$output" = "$(printf 'tail %s %s\n' \
+    '6672756974000000 5 104' "$(hash fruit)" \
+    '6669670000000000 3 166' "$(hash fig)")" ]
 }
 
-@test "idx.md: a real tree has every key once, in order, balanced" {
+hash() {
+  printf %s "$1" > key
+  python3 "$READERS/xxh3.py" key | cut -d' ' -f1
+}
+
+@test "idx.md: a real tree has every key once, in order, balanced, the tail the rest" {
   seq -f 'key %g' 500 | shuf --random-source=<(yes) | sed 's/$/\tv/' |
     lsm-put --batch-size 7
   lsm-put 'key 9' again
@@ -90,14 +103,47 @@ PY
   [ "$(tail -c +$((bytes - 50)) data/*.wal | tr -d '\0' | wc -c)" -gt 0 ]
   [ "$(tail -c +$((nodes * 32 + 1)) data/*.idx | tr -d '\0' | wc -c)" -eq 0 ]
   [ "$(tail -c +$((nodes * 32 - 31)) data/*.idx | tr -d '\0' | wc -c)" -gt 0 ]
-  [ "$keys" -eq 500 ]
   [ "$batches" -ge 74 ]
-  tree data/*.idx "$root" > nodes
-  [ "$(wc -l < nodes)" -eq 500 ]
-  sort -c -k1,1 -k2,2n nodes
+  tail=$((root >> 32)) root=$((root & 0xffffffff))
+  [ "$tail" -le 256 ] && [ "$tail" -gt 2 ] && [ "$keys" -gt 200 ]
+  tree data/*.idx "$root" "$tail" "$nodes" > nodes
+  grep -v tail nodes > sorted
+  [ "$(wc -l < sorted)" -eq "$keys" ]
+  sort -c -k1,1 -k2,2n sorted
+  grep tail nodes > last
+  [ "$(wc -l < last)" -eq "$tail" ]
+  [ $((keys + tail)) -eq 502 ]
+  sort -c -k4,4n last
+  [ "$(tail -1 last | cut -d' ' -f5)" = "$(hash 'key 10')" ]
   # The sync cell: all of it is durable.
   read -r _ _ synced syncing poisoned _ < <(tail -1 cells)
   [ "$synced $syncing $poisoned" = "$bytes 0 0" ]
+}
+
+# The word of LOCK by lock.md.
+word() {
+  od -An -tu4 -N8 "${1:-data/LOCK}" | xargs
+}
+
+@test "lock.md: its worked example, and a real LOCK" {
+  example lock.md > LOCK
+  [ "$(word LOCK)" = "4 1" ]
+  # One-shot tools lock a byte; who writes on and on becomes the tenant.
+  lsm-put a 1
+  lsm-put b 2
+  [ ! -s data/LOCK ]
+  seq -f $'k%g\tv' 1000 | lsm-put --batch-size 1 --sync none
+  [ "$(word)" = "0 1" ]
+  [ "$(stat -c %s data/LOCK)" -eq 64 ]
+  { seq -f $'k%g\tw' 1000; sleep 2; } | lsm-put --batch-size 1 --sync none &
+  for _ in {1..100}; do
+    [ "$(word)" = "8 2" ] && break
+    sleep 0.02
+  done
+  [ "$(word)" = "8 2" ]
+  lsm-put c 3
+  [ "$(word)" = "0 2" ]
+  wait
 }
 
 @test "living memory can be deleted: nothing is lost" {
