@@ -147,6 +147,19 @@ static int check_entry(const struct build *b, const struct entry *e,
 			  in_order ? "a malformed entry" : "keys out of order");
 }
 
+/*
+ * Would the block be nearer to the size it should have without this entry?
+ * Where few fit in, one more is worth a little too much.
+ */
+static bool is_full(const struct build *b, size_t key_len, size_t value_len)
+{
+	uint64_t want = b->spec->options->block_bytes;
+	uint64_t size = block_writer_size(&b->data);
+	uint64_t with = block_writer_size_with(&b->data, key_len, value_len);
+
+	return b->data.count && with > want && with + size > 2 * want;
+}
+
 int build_add(struct build *b, struct iter *it, struct store_error *err)
 {
 	const struct entry *e = &it->e;
@@ -162,10 +175,7 @@ int build_add(struct build *b, struct iter *it, struct store_error *err)
 		out.value = e->value;
 	}
 	/* cut first: chunks lie right before the block of their entry */
-	if (b->data.count &&
-	    block_writer_size_with(&b->data, e->key.len,
-				   out.chunked ? CHUNKS_MAX : out.value.len) >
-		    b->spec->options->block_bytes &&
+	if (is_full(b, e->key.len, out.chunked ? CHUNKS_MAX : out.value.len) &&
 	    (r = end_data_block(b, err)) < 0)
 		return r;
 	if (out.chunked) {
