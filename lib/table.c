@@ -138,7 +138,8 @@ static int fill(struct table *t, struct window *w, const struct block_entry *e,
 int table_get(struct table *t, struct slice key, uint64_t hash,
 	      struct lookup *l, struct store_error *err)
 {
-	struct window w = WINDOW_INIT(VIEW_PAGE);
+	uint8_t room[WINDOW_ROOM];
+	struct window w = WINDOW_IN(room);
 	struct guide_block *known = NULL;
 	struct sst_place place;
 	struct block *b = NULL;

@@ -82,8 +82,20 @@ void view_count(struct view *v)
 
 void window_release(struct window *w)
 {
-	free(w->data);
-	*w = WINDOW_INIT(w->ahead);
+	if (w->data != w->room)
+		free(w->data);
+	*w = (struct window){ .ahead = w->ahead, .room = w->room };
+}
+
+/* Its bytes are not kept. */
+static bool window_grow(struct window *w, size_t bytes)
+{
+	bool fits = w->room && bytes <= WINDOW_ROOM;
+
+	window_release(w);
+	w->data = fits ? w->room : malloc(bytes);
+	w->cap = fits ? WINDOW_ROOM : w->data ? bytes : 0;
+	return w->data != NULL;
 }
 
 /* Fill the window so that it holds [off, off + len), len > 0. */
@@ -99,14 +111,8 @@ static int window_fill(struct view *v, struct window *w, uint64_t off,
 		end = off + len;
 	if (end > limit)
 		end = limit;
-	if (end - start > w->cap) {
-		uint8_t *p = realloc(w->data, (size_t)(end - start));
-
-		if (!p)
-			return store_nomem(err);
-		w->data = p;
-		w->cap = (size_t)(end - start);
-	}
+	if (end - start > w->cap && !window_grow(w, (size_t)(end - start)))
+		return store_nomem(err);
 	w->len = 0;
 	r = os_read_some(v->fd, w->data, (size_t)(end - start), start, &got,
 			 v->dir, v->name, err);

@@ -79,9 +79,15 @@ struct window {
 	size_t len;	   /* valid bytes */
 	size_t ahead;	   /* read at least this much; one of the above */
 	const void *owner; /* the view the bytes are from */
+	uint8_t *room;	   /* the caller's, of WINDOW_ROOM bytes, or NULL */
 };
 
+/* What a lookup reads at once lies on its stack, and leaves no hole behind. */
+#define WINDOW_ROOM ((size_t)VIEW_PAGE * 2)
+
 #define WINDOW_INIT(ahead_) ((struct window){ .ahead = (ahead_) })
+#define WINDOW_IN(room_)                                                       \
+	((struct window){ .ahead = VIEW_PAGE, .room = (room_) })
 
 void window_release(struct window *w);
 /* Forget the bytes, keep the memory: after the file may have changed. */
