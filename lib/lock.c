@@ -171,14 +171,19 @@ static void unblock_stops(void)
 }
 
 /* Two LOCK files would be two locks: ours must be the one in the directory. */
-static int check_identity(struct lock *l, struct store_error *err)
+static int check_identity(struct lock *l, enum lock_role role,
+			  struct store_error *err)
 {
-	uint64_t now = l->tenure.id ? os.monotonic_ms() : 0;
 	struct stat st;
+	uint64_t now;
 
-	if (l->tenure.busy && now - l->seen_ms < SEEN_MS)
-		return 0;
-	l->seen_ms = now;
+	/* Only WRITE's holder may look at the tenure. */
+	if (role == ROLE_WRITE && l->tenure.id) {
+		now = os.monotonic_ms();
+		if (l->tenure.busy && now - l->seen_ms < SEEN_MS)
+			return 0;
+		l->seen_ms = now;
+	}
 	if (os.fstatat(l->dir->fd, NAME_LOCK, &st) == 0 &&
 	    st.st_ino == l->inode)
 		return 0;
@@ -242,7 +247,8 @@ static int acquire(struct lock *l, enum lock_role role, bool wait,
 		return r;
 	}
 	held |= BIT(role);
-	if (BIT(role) & STOPS_BLOCKED && (r = check_identity(l, err)) < 0) {
+	if (BIT(role) & STOPS_BLOCKED &&
+	    (r = check_identity(l, role, err)) < 0) {
 		lock_release(l, role);
 		return r;
 	}

@@ -235,7 +235,7 @@ TEST(a_damaged_index_makes_no_guide_and_is_told_by_the_lookup)
 	uint8_t byte;
 	int fd;
 
-	setup(&p, 3000, decimal, CACHE);
+	setup(&p, 4000, decimal, CACHE);
 	fd = openat(p.dir.fd, "000042.sst", O_RDWR);
 	CHECK(fd >= 0);
 	/* In the first leaf; the root has been read at the end of the file. */
