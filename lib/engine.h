@@ -77,6 +77,7 @@ struct store {
 	struct queue *queue;
 	struct flusher *flusher; /* with STORE_BACKGROUND */
 	struct buf scratch;	 /* under WRITE: the batch being assembled */
+	uint64_t known;	 /* under WRITE: STATE's cell that tells of `current` */
 	uint64_t memory; /* under WRITE: what the machine has; 0: not asked */
 	uint64_t batch_limit;
 	uint64_t load_memory;
@@ -91,8 +92,8 @@ struct store {
 int generation_current(struct store *db, struct generation **out,
 		       struct store_error *err);
 /*
- * The same for who writes again and again: 1 and *out, if what STATE says is
- * what the handle has, and no install is under way; else 0.
+ * The same under WRITE, for who writes again and again: 1 and *out, if what
+ * STATE says is what the handle has, and no install is under way; else 0.
  */
 int generation_known(struct store *db, struct generation **out,
 		     struct store_error *err);

@@ -376,18 +376,25 @@ int generation_current(struct store *db, struct generation **out,
 int generation_known(struct store *db, struct generation **out,
 		     struct store_error *err)
 {
-	struct slot s;
-	int r = living_read(&db->state, STATE_GENERATION_OFF, &s, err);
+	struct slot s = { 0 };
+	bool same = living_same(&db->state, STATE_GENERATION_OFF, db->known);
+	int r = 0;
 
+	if (!same)
+		r = living_read(&db->state, STATE_GENERATION_OFF, &s, err);
 	if (r < 0 || s.v[GENERATION_INSTALLING])
 		return r < 0 ? r : 0;
 	pthread_mutex_lock(&db->mutex);
-	r = db->current && db->current->number == s.v[GENERATION_NUMBER];
+	/* Nobody goes back to an older one. */
+	r = same ||
+	    (db->current && db->current->number == s.v[GENERATION_NUMBER]);
 	if (r) {
 		generation_ref(db->current);
 		*out = db->current;
 	}
 	pthread_mutex_unlock(&db->mutex);
+	if (!same)
+		db->known = r ? s.seq : 0;
 	return r;
 }
 

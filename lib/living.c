@@ -67,6 +67,21 @@ int living_read(struct living *l, uint32_t off, struct slot *s,
 			     "neither slot of the cell checks");
 }
 
+bool living_same(const struct living *l, uint32_t off, uint64_t seq)
+{
+	const uint8_t *map =
+		atomic_load_explicit(&l->view.map, memory_order_acquire);
+	const struct cell *c;
+	uint64_t even, odd;
+
+	if (!map || !seq)
+		return false;
+	c = (const void *)(map + off);
+	even = __atomic_load_n(&c->slot[0].seq, __ATOMIC_ACQUIRE);
+	odd = __atomic_load_n(&c->slot[1].seq, __ATOMIC_ACQUIRE);
+	return (even > odd ? even : odd) == seq;
+}
+
 int living_publish(struct living *l, uint32_t off, struct slot *s,
 		   struct store_error *err)
 {

@@ -32,6 +32,9 @@ void living_close(struct living *l);
 int living_read(struct living *l, uint32_t off, struct slot *s,
 		struct store_error *err);
 
+/* Through a map only: is the cell still the one whose `seq` was read? */
+bool living_same(const struct living *l, uint32_t off, uint64_t seq);
+
 /* Publish `s`, read before and changed under the cell's lock. */
 int living_publish(struct living *l, uint32_t off, struct slot *s,
 		   struct store_error *err);

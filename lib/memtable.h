@@ -48,6 +48,7 @@ struct memtable {
 	bool room_seen;	   /* all of the room was looked at once */
 	uint64_t tree_end; /* no hole before it */
 	uint64_t synced;   /* of the log, when last looked at */
+	uint64_t sound;	   /* the sync cell that was no cause for concern */
 	struct root last;  /* published by us; seq 0: not known */
 	struct view log;
 	struct living tree;

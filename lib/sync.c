@@ -242,10 +242,13 @@ int sync_poisoned(struct store *db, struct memtable *m, struct store_error *err)
 	struct slot s;
 	int r;
 
+	if (living_same(&m->tree, IDX_SYNC_OFF, m->sound))
+		return 0;
 	r = living_read(&m->tree, IDX_SYNC_OFF, &s, err);
 	if (r < 0 || s.v[SYNC_POISONED])
 		return r < 0 ? r : 1;
 	m->synced = s.v[SYNC_LENGTH];
+	m->sound = s.v[SYNC_SYNCING] ? 0 : s.seq;
 	if (!s.v[SYNC_SYNCING])
 		return 0;
 	/* A leader at work, or a dead one?  SYNC tells; do not wait for it. */
