@@ -15,6 +15,7 @@ static int alloc(struct memtable **out, const struct dir *dir,
 	atomic_init(&m->refs, 1);
 	m->dir = dir;
 	m->number = meta->number;
+	m->synced = WAL_HEADER; /* it was when the log was made */
 	m->log.fd = -1;
 	m->tree.view.fd = -1;
 	*out = m;
