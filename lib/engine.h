@@ -38,8 +38,8 @@ struct generation {
 /* Private mode has no STATE to look at: has anything changed? */
 struct signature {
 	uint64_t manifest_inode, manifest_bytes, manifest_mtime_ns;
-	/* the active log has more than was read: never true of `current` */
-	bool more;
+	/* 1: the active log has more than was read; of `current` never */
+	uint64_t more;
 };
 
 struct store {

@@ -228,7 +228,7 @@ static int load(struct store *db, uint64_t number, uint64_t checksum,
  * tell the file's time only once: neither time nor size vouch for it.  But a
  * batch has a header, which is never all zeros.
  */
-static int look_at_log(struct store *db, struct memtable *m, bool *more,
+static int look_at_log(struct store *db, struct memtable *m, uint64_t *more,
 		       struct store_error *err)
 {
 	uint8_t next[WAL_BATCH_HEADER];
@@ -288,7 +288,7 @@ static int current_private(struct store *db, struct generation **out,
 		db->current = g;
 		/* Looked at before reading: a change since shows next time. */
 		db->seen = s;
-		db->seen.more = false;
+		db->seen.more = 0;
 	}
 	generation_ref(db->current);
 	*out = db->current;

@@ -286,7 +286,7 @@ void lock_release(struct lock *l, enum lock_role role)
 	give_gate(l, role);
 }
 
-void lock_turn(struct lock *l, bool again)
+void lock_again(struct lock *l, bool again)
 {
 	l->tenure.turns = again ? l->tenure.turns + 1 : 0;
 }

@@ -90,7 +90,8 @@ void lock_close(struct lock *l);
 
 /*
  * Take a role exclusively; waits as long as the handle's timeout allows.
- * While WRITE or MANIFEST is held, job-control stops are blocked.  That LOCK
+ * While WRITE or MANIFEST is held, job-control stops are blocked, but for a
+ * tenant of WRITE without a terminal, whom none comes to.  That LOCK
  * is in its place is looked up each time, by a tenant ten times a second.
  *   STORE_EBUSY    not got in time; the message names the holder
  *   STORE_ECORRUPT LOCK was replaced: two processes would hold two locks
@@ -105,7 +106,7 @@ void lock_release(struct lock *l, enum lock_role role);
  * some turns like that it is left to us until somebody else wants it: while
  * lock_tenant() nothing that is written under WRITE has changed meanwhile.
  */
-void lock_turn(struct lock *l, bool again);
+void lock_again(struct lock *l, bool again);
 static inline bool lock_tenant(const struct lock *l)
 {
 	return l->tenure.busy;

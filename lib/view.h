@@ -1,13 +1,14 @@
 /*
  * view.h - reading a shared file: "give me `len` bytes at `off`".
  *
- * A view reads by pread into the caller's window, and turns into a read-only
- * map once that pays (after VIEW_MAP_AFTER reads), because the first touch of
- * a mapped page costs ten preads and every later one none.  A one-shot tool
- * therefore maps nothing.  Nor is a table mapped whose blocks are kept
- * elsewhere: its reads do not count (`uncounted`), only those that view_count()
- * is told of.  A view may be read by many threads at once; a window belongs to
- * one thread, or one iterator, at a time.
+ * A view reads by pread into the caller's window, and turns into a map (for
+ * reading, or where its owner says so for view_poke() as well) once that pays
+ * (after VIEW_MAP_AFTER reads), because the first touch of a mapped page costs
+ * ten preads and every later one none.  A one-shot tool therefore maps nothing.
+ * Nor is a table mapped whose blocks are kept elsewhere: its reads do not count
+ * (`uncounted`), only those that view_count() is told of.  A view may be read
+ * by many threads at once; a window belongs to one thread, or one iterator, at
+ * a time.
  *
  * A file that grows is read the same way: the caller knows (from a published
  * length) which bytes are there.  A map is made once, over `map_bytes`, and

@@ -334,7 +334,7 @@ int writer_enter(struct store *db, struct generation **g,
 		if (r < 0)
 			return r;
 		if (!lock_tenant(&db->lock))
-			lock_turn(&db->lock, hint_write(db, ROLE_WRITE));
+			lock_again(&db->lock, hint_write(db, ROLE_WRITE));
 		r = prepare(db, g, &busy, err);
 #else
 		r = generation_current(db, g, err);

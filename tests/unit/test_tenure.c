@@ -503,7 +503,7 @@ static void hammer(void)
 		for (int burst = 1 + rand() % 200; burst > 0; burst--) {
 			CHECK_OK(lock_acquire(&l, ROLE_WRITE, &err), err);
 			if (!lock_tenant(&l))
-				lock_turn(&l, last++ % 50 != 0);
+				lock_again(&l, last++ % 50 != 0);
 			critical();
 			lock_release(&l, ROLE_WRITE);
 			shared->acked++;
