@@ -22,8 +22,8 @@ state_before_lock      pairs put/flush
 failed_is_unnamed      faults flush/put
 pins_ignored           pairs scan/compact
 tenant_unseen          test_tenure
-no_fdatasync           power -n 20 -r 0 -m 1
-no_dir_fsync           power -n 20 -r 0 -m 1
+no_fdatasync           power -n 40 -r 0 -m 1
+no_dir_fsync           power -n 40 -r 0 -m 1
 '
 
 base=/dev/shm
