@@ -2,6 +2,7 @@
 
 #include "lib/build.h"
 #include "lib/install.h"
+#include "lib/logorder.h"
 #include "lib/number.h"
 #include "lib/sweep.h"
 #include "lib/writer.h"
@@ -87,7 +88,7 @@ int flush_build(struct store *db, struct memtable *m, const struct root *at,
 	int r;
 
 	memcpy(o.spec.uuid, db->uuid, sizeof(o.spec.uuid));
-	r = memtable_iter(m, at, true, &it, err);
+	r = logorder_iter(m, at, &it, err);
 	if (r == 0)
 		r = output_all(&o, it, options->table_bytes, err);
 	iter_close(it);

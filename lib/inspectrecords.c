@@ -77,8 +77,8 @@ static int open_sources(struct walk *w, struct store_error *err)
 	for (size_t i = g->n_logs; r == 0 && i-- > 0;) {
 		if (root_empty(&w->snap->roots[i]))
 			continue;
-		r = memtable_iter(g->logs[i], &w->snap->roots[i], false,
-				  &sources[n], err);
+		r = memtable_iter(g->logs[i], &w->snap->roots[i], &sources[n],
+				  err);
 		if (r == 0) {
 			w->logs[w->n_logs++] = i;
 			n++;

@@ -1,5 +1,6 @@
 #include "lib/memtable.h"
 
+#include "lib/logorder.h"
 #include "lib/merge.h"
 #include "lib/recover.h"
 #include "lib/tail.h"
@@ -375,20 +376,15 @@ static int tree_iter(struct memtable *m, const struct root *at,
 	return 0;
 }
 
-int memtable_iter(struct memtable *m, const struct root *at, bool stream,
-		  struct iter **out, struct store_error *err)
+int memtable_iter(struct memtable *m, const struct root *at, struct iter **out,
+		  struct store_error *err)
 {
 	struct iter *both[2];
 	int r;
 
-	/* Tree order is random order in the log: a map, all of it at once. */
-	if (stream) {
-		view_map(&m->log, true);
-		view_map(&m->tree.view, true);
-	}
 	if (!at->tail)
 		return tree_iter(m, at, out, err);
-	r = tail_iter(m, at, &both[0], err);
+	r = logorder_tail(m, at, &both[0], err);
 	if (r == 0 && !at->root) {
 		*out = both[0];
 		return 0;
@@ -412,7 +408,7 @@ int memtable_keys(struct memtable *m, const struct root *at, uint64_t *n,
 	*n = at->entries;
 	if (!at->tail)
 		return 0;
-	r = tail_iter(m, at, &it, err);
+	r = logorder_tail(m, at, &it, err);
 	if (r < 0)
 		return r;
 	tree_reader_init(&t, m, at);

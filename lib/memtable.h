@@ -93,8 +93,8 @@ int memtable_get(struct memtable *m, const struct root *at, struct slice key,
 int memtable_keys(struct memtable *m, const struct root *at, uint64_t *n,
 		  struct store_error *err);
 
-/* Iterate over `at`; keeps a reference.  `stream`: the whole log is wanted. */
-int memtable_iter(struct memtable *m, const struct root *at, bool stream,
-		  struct iter **out, struct store_error *err);
+/* Iterate over `at`; keeps a reference. */
+int memtable_iter(struct memtable *m, const struct root *at, struct iter **out,
+		  struct store_error *err);
 
 #endif

@@ -111,7 +111,7 @@ static int open_sources(struct store_snapshot *s, struct iter **sources,
 	*n = 0;
 	for (size_t i = g->n_logs; r == 0 && i-- > 0;)
 		if (!root_empty(&s->roots[i])) {
-			r = memtable_iter(g->logs[i], &s->roots[i], false,
+			r = memtable_iter(g->logs[i], &s->roots[i],
 					  &sources[*n], err);
 			*n += r == 0;
 		}

@@ -45,8 +45,4 @@ int64_t tail_order(struct tree_reader *t, struct window *w,
 		   struct slice *batch, uint64_t *start,
 		   struct store_error *err);
 
-/* Iterate over the tail of `at`; keeps a reference. */
-int tail_iter(struct memtable *m, const struct root *at, struct iter **out,
-	      struct store_error *err);
-
 #endif

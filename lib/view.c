@@ -69,7 +69,7 @@ void view_forget(struct view *v, uint64_t off, uint64_t n)
 {
 	const uint8_t *map = atomic_load(&v->map);
 
-	if (view_pokes(v) && map && off + n <= v->map_bytes)
+	if (v->fd >= 0 && map && n <= v->map_bytes && off <= v->map_bytes - n)
 		os.forget((void *)(uintptr_t)(map + off), (size_t)n);
 }
 
@@ -155,4 +155,20 @@ int view_read(struct view *v, struct window *w, uint64_t off, size_t len,
 	}
 	*out = slice_make(w->data + (off - w->off), len);
 	return 0;
+}
+
+int view_peek(struct view *v, struct window *w, uint64_t off, size_t len,
+	      uint64_t limit, struct slice *out, struct store_error *err)
+{
+	size_t ahead = w->ahead;
+	int r;
+
+	if (v->fd < 0 || len == 0 || off > limit || len > limit - off)
+		return view_read(v, w, off, len, limit, out, err);
+	w->ahead = 0;
+	r = window_fill(v, w, off, len, limit, err);
+	w->ahead = ahead;
+	if (r == 0)
+		*out = slice_make(w->data, len);
+	return r;
 }

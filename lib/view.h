@@ -65,7 +65,8 @@ static inline bool view_pokes(struct view *v)
 	return atomic_load_explicit(&v->poked, memory_order_relaxed);
 }
 /*
- * The pages of these bytes are full.  Taken out of the map all at once, they
+ * The pages of these bytes will hardly be looked at again.  Taken out of the
+ * map all at once, they are nobody's memory, and those that were stored into
  * are written to the disk without disturbing every processor for each.
  */
 void view_forget(struct view *v, uint64_t off, uint64_t n);
@@ -104,6 +105,12 @@ static inline void window_forget(struct window *w)
  * read-ahead stops there.
  */
 int view_read(struct view *v, struct window *w, uint64_t off, size_t len,
+	      uint64_t limit, struct slice *out, struct store_error *err);
+/*
+ * The same, but not through the map where there can be a pread: a page that is
+ * looked at once takes longer to map, and is our memory from then on.
+ */
+int view_peek(struct view *v, struct window *w, uint64_t off, size_t len,
 	      uint64_t limit, struct slice *out, struct store_error *err);
 
 #endif

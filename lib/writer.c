@@ -142,6 +142,11 @@ int writer_rotate(struct store *db, struct generation **g,
 		x.chain = at.chain;
 	}
 	r = install_rotation(db, &x, err);
+	/* Who flushes it reads the log alone, and that perhaps later. */
+	if (r == 0 && m) {
+		view_forget(&m->log, 0, at.log_bytes);
+		view_forget(&m->tree.view, 0, at.nodes * NODE_BYTES);
+	}
 	return r < 0 ? r : renew(db, g, err);
 }
 
