@@ -48,7 +48,7 @@ static_assert(sizeof(struct token) == 456, "token: see state.md");
 
 #define STATE_MAGIC UINT64_C(0x0a65746174736d6c) /* "lmstate\n" */
 #define IDX_MAGIC UINT64_C(0x0a786469206d736c)	 /* "lsm idx\n" */
-#define LIVING_VERSION 2u			 /* of both */
+#define LIVING_VERSION 3u			 /* of both */
 
 /* A slot: 64 bytes; a cell: two of them. */
 struct slot {
@@ -85,7 +85,8 @@ enum {
 
 	COMMIT_ROOT = 0,      /* low half: node index; high half: the tail */
 	COMMIT_LOG_BYTES = 1, /* published length of the log */
-	COMMIT_NODES = 2,     /* nodes in the file, the page's 128 included */
+	COMMIT_NODES = 2,     /* low half: nodes in the file, the page's 128
+				 included; high half: the skip */
 	COMMIT_ENTRIES = 3,   /* keys in the tree, tombstones included */
 	COMMIT_CHAIN = 4, /* checksum of the last batch; the salt at first */
 	COMMIT_BATCHES = 5,
@@ -109,7 +110,7 @@ struct hint {
 static_assert(sizeof(struct hint) == 64, "hint: see state.md");
 
 struct tree_node {
-	uint64_t prefix; /* slice_prefix() of the key */
+	uint64_t prefix; /* of the key behind the skip; tree_digest() */
 	uint64_t off;	 /* of the entry in the log */
 	union {
 		uint32_t child[2]; /* left, right */
@@ -128,6 +129,8 @@ static_assert(sizeof(struct tree_node) == 32, "node: see idx.md");
 #define NODE_FIRST (STATE_PAGE / NODE_BYTES)
 /* An AVL tree of 2^32 nodes is no higher. */
 #define TREE_HEIGHT_MAX 48
+/* So many bytes at most of its keys does a tree not look at. */
+#define SKIP_MAX 64u
 /* So many of the last nodes, the tail, may be in no tree yet. */
 #define TAIL_MAX 1024u
 

@@ -125,7 +125,7 @@ static int publish(struct memtable *m, const struct root *before,
 	struct slot s = { .seq = before->seq,
 			  .v[COMMIT_ROOT] = e->at.root | e->at.tail << 32,
 			  .v[COMMIT_LOG_BYTES] = e->at.log_bytes,
-			  .v[COMMIT_NODES] = e->at.nodes,
+			  .v[COMMIT_NODES] = e->at.nodes | e->at.skip << 32,
 			  .v[COMMIT_ENTRIES] = e->at.entries,
 			  .v[COMMIT_CHAIN] = e->at.chain,
 			  .v[COMMIT_BATCHES] = e->at.batches };

@@ -5,8 +5,8 @@
 /* One entry of the batch, on its way into the tree. */
 struct item {
 	struct slice key;
-	uint64_t prefix;
-	uint64_t off; /* in the log */
+	uint64_t prefix; /* tree_digest() */
+	uint64_t off;	 /* in the log */
 	uint32_t len;
 	uint8_t kind;
 };
@@ -15,6 +15,11 @@ struct item {
 struct span {
 	uint32_t from, to;
 };
+
+/* A skip is chosen by so many pairs of neighbours at most, */
+#define SKIP_SAMPLES 32
+/* so that this many bytes count from the first in which they differ. */
+#define SKIP_ROOM 5
 
 /* A part of the tree; root 0: nothing, of height 0. */
 struct part {
@@ -215,7 +220,7 @@ static int order(struct tree_edit *e, const struct item *it,
 	struct slice bytes;
 	const char *why;
 
-	if (n->prefix != it->prefix || n->off < start)
+	if (n->off < start)
 		return tree_compare(&e->base, it->key, it->prefix, n, c, err);
 	bytes = slice_make(e->batch.data + (n->off - start), n->entry_len);
 	if (!wal_entry_decode(bytes, &other, &why))
@@ -239,11 +244,79 @@ static int item(const struct tree_edit *e, uint32_t i, struct item *it,
 				     e->base.m->log.name, e->at.log_bytes + at,
 				     why);
 	*it = (struct item){ .key = en.key,
-			     .prefix = slice_prefix(en.key),
+			     .prefix = o->prefix,
 			     .off = e->at.log_bytes + at,
 			     .len = (uint32_t)en.length,
 			     .kind = en.kind };
 	return 0;
+}
+
+static struct slice key_of(const struct tree_edit *e, uint32_t i)
+{
+	return slice_make(e->batch.data + WAL_BATCH_HEADER + e->items[i].off,
+			  e->items[i].key_len);
+}
+
+/* How many bytes two keys have in common. */
+static size_t common(struct slice x, struct slice y)
+{
+	size_t len = x.len < y.len ? x.len : y.len, n = 0;
+
+	while (n < len && x.data[n] == y.data[n])
+		n++;
+	return n;
+}
+
+/*
+ * Of the n items, in order, which are the first of all, or those behind the
+ * first of all: what is not worth comparing.  Where neighbours differ there
+ * should be room behind for keys between them, and before, for keys beyond all
+ * of these; the more, where keys end there.
+ */
+static int choose_skip(struct tree_edit *e, uint32_t n, struct store_error *err)
+{
+	uint32_t step = (n + SKIP_SAMPLES - 1) / SKIP_SAMPLES, pairs = 0;
+	struct slice low = key_of(e, 0), first;
+	size_t near = 0, len = low.len, skip = common(low, key_of(e, n - 1));
+	int r;
+
+	for (uint32_t i = 0; i + 1 < n; i += step, pairs++) {
+		struct slice next = key_of(e, i + 1);
+
+		near += common(key_of(e, i), next);
+		len = next.len > len ? next.len : len;
+	}
+	near = near / pairs + SKIP_ROOM;
+	near = near < len ? near : len;
+	near = near > 8 ? near - 8 : 0;
+	skip = near < skip ? near : skip;
+	skip = skip < SKIP_MAX ? skip : SKIP_MAX;
+	if (skip && e->base.at.log_bytes > WAL_HEADER) {
+		r = tree_first_key(&e->base, &first, err);
+		if (r < 0)
+			return r;
+		near = common(low, first);
+		skip = near < skip ? near : skip;
+	}
+	memcpy(e->base.skip, low.data, skip);
+	e->at.skip = e->base.at.skip = skip;
+	e->base.skip_known = true;
+	return 0;
+}
+
+/* What is compared of the items' keys, in place of what sorted them. */
+static int digest(struct tree_edit *e, uint32_t n, struct store_error *err)
+{
+	struct item it;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		r = item(e, i, &it, err);
+		if (r == 0)
+			r = tree_digest(&e->base, it.key, &e->items[i].prefix,
+					err);
+	}
+	return r;
 }
 
 /* A part of nothing but items, as low as can be. */
@@ -283,10 +356,16 @@ static int divide(struct tree_edit *e, struct span s, const struct tree_node *n,
 	*same = false;
 	while (s.from < s.to) {
 		uint32_t middle = s.from + (s.to - s.from) / 2;
+		uint64_t prefix = e->items[middle].prefix;
 
-		r = item(e, middle, it, err);
-		if (r == 0)
-			r = order(e, it, n, &c, err);
+		r = 0;
+		if (prefix != n->prefix) {
+			c = prefix < n->prefix ? -1 : 1;
+		} else {
+			r = item(e, middle, it, err);
+			if (r == 0)
+				r = order(e, it, n, &c, err);
+		}
 		if (r < 0)
 			return r;
 		if (c == 0) {
@@ -320,12 +399,14 @@ static int unite(struct tree_edit *e, uint32_t i, unsigned under, struct span s,
 	if (!i)
 		return build(e, s, out, err);
 	r = fetch(e, i, under, &n, err);
-	if (r == 0)
-		r = divide(e, s, &n, &at, &same, &it, err);
 	if (r < 0)
 		return r;
-	if (at + same < s.to)
-		tree_prefetch(&e->base, n.child[1]);
+	/* While the items are divided, both are on their way. */
+	tree_prefetch(&e->base, n.child[0]);
+	tree_prefetch(&e->base, n.child[1]);
+	r = divide(e, s, &n, &at, &same, &it, err);
+	if (r < 0)
+		return r;
 	heights(&n, h);
 	sides[0] = (struct part){ n.child[0], h[0] };
 	sides[1] = (struct part){ n.child[1], h[1] };
@@ -374,9 +455,13 @@ static int64_t sort(struct tree_edit *e, uint32_t count,
 static int unite_items(struct tree_edit *e, uint32_t n, struct store_error *err)
 {
 	struct part all = { (uint32_t)e->at.root, 0 };
-	int r = unite(e, all.root, TREE_HEIGHT_MAX + 1, (struct span){ 0, n },
-		      &all, err);
+	int r = digest(e, n, err);
 
+	/* A key that is there already lies anywhere in the log. */
+	e->base.peeks = n;
+	if (r == 0)
+		r = unite(e, all.root, TREE_HEIGHT_MAX + 1,
+			  (struct span){ 0, n }, &all, err);
 	if (r == 0)
 		e->at.root = all.root;
 	return r;
@@ -401,7 +486,9 @@ static int unite_tail(struct tree_edit *e, struct store_error *err)
 	n = tail_order(&e->base, &e->tail, e->items, e->items + e->at.tail,
 		       &e->batch, &start, err);
 	r = n < 0 ? (int)n : 0;
-	if (n > 0) {
+	if (n > 1 && !e->at.root && !e->at.skip)
+		r = choose_skip(e, (uint32_t)n, err);
+	if (r == 0 && n > 0) {
 		e->at.log_bytes = start;
 		r = unite_items(e, (uint32_t)n, err);
 		e->at.log_bytes = end;
@@ -425,24 +512,31 @@ int tree_edit_batch(struct tree_edit *e, struct slice batch, uint32_t count,
 	/* An entry alone may be larger than what can be sorted. */
 	struct order_item one = { .off = WAL_ENTRY_HEADER,
 				  .tag = WAL_ENTRY_HEADER };
+	struct order_item *items = &one;
 	int64_t n = 1;
-	int r = e->at.tail ? unite_tail(e, err) : 0;
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	e->batch = batch;
-	e->items = &one;
-	if (count != 1)
+	if (count != 1) {
 		n = sort(e, count, err);
-	if (n > 0)
+		items = e->items;
+	}
+	if (n < 0)
+		r = (int)n;
+	else if (n > 1 && !e->at.root)
+		r = choose_skip(e, (uint32_t)n, err);
+	if (r == 0 && e->at.tail)
+		r = unite_tail(e, err);
+	e->batch = batch;
+	e->items = items;
+	if (r == 0 && n > 0)
 		r = unite_items(e, (uint32_t)n, err);
-	if (e->items != &one)
-		free(e->items);
+	if (items != &one)
+		free(items);
 	e->items = NULL;
-	if (n < 0 || r < 0)
-		return n < 0 ? (int)n : r;
-	count_batch(e, batch, chain);
-	return 0;
+	if (r == 0)
+		count_batch(e, batch, chain);
+	return r;
 }
 
 /* The entries of the batch behind the tail. */

@@ -101,7 +101,8 @@ int dump_tree_cells(struct out *o, struct living *l, struct store_error *err)
 	out_count(o, "root", s.v[COMMIT_ROOT] & UINT32_MAX);
 	out_count(o, "tail", s.v[COMMIT_ROOT] >> 32);
 	out_count(o, "log_bytes", s.v[COMMIT_LOG_BYTES]);
-	out_count(o, "nodes", s.v[COMMIT_NODES]);
+	out_count(o, "nodes", s.v[COMMIT_NODES] & UINT32_MAX);
+	out_count(o, "skip", s.v[COMMIT_NODES] >> 32);
 	out_count(o, "entries", s.v[COMMIT_ENTRIES]);
 	out_pattern(o, "chain", s.v[COMMIT_CHAIN]);
 	out_count(o, "batches", s.v[COMMIT_BATCHES]);

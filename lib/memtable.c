@@ -199,13 +199,14 @@ int memtable_root(struct memtable *m, struct root *at, struct store_error *err)
 	*at = (struct root){ .root = s.v[COMMIT_ROOT] & UINT32_MAX,
 			     .tail = s.v[COMMIT_ROOT] >> 32,
 			     .log_bytes = s.v[COMMIT_LOG_BYTES],
-			     .nodes = s.v[COMMIT_NODES],
+			     .nodes = s.v[COMMIT_NODES] & UINT32_MAX,
+			     .skip = s.v[COMMIT_NODES] >> 32,
 			     .entries = s.v[COMMIT_ENTRIES],
 			     .chain = s.v[COMMIT_CHAIN],
 			     .batches = s.v[COMMIT_BATCHES],
 			     .seq = s.seq };
 	if (at->log_bytes < WAL_HEADER || at->nodes < NODE_FIRST ||
-	    at->nodes > UINT32_MAX || at->root >= at->nodes ||
+	    at->root >= at->nodes || at->skip > SKIP_MAX ||
 	    (at->root && at->root < NODE_FIRST) || at->tail > TAIL_MAX ||
 	    at->tail > at->nodes - NODE_FIRST)
 		return store_corrupt(err, m->dir->path, m->tree.view.name,

@@ -25,6 +25,7 @@ struct root {
 	uint64_t tail; /* the last nodes, in no tree yet: tail.h */
 	uint64_t log_bytes;
 	uint64_t nodes;
+	uint64_t skip; /* bytes of the keys: tree_digest() */
 	uint64_t entries;
 	uint64_t chain;
 	uint64_t batches;

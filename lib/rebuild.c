@@ -116,7 +116,7 @@ static int write_tree(struct store *db, struct living *tree,
 {
 	struct slot commit = { .v[COMMIT_ROOT] = at->root | at->tail << 32,
 			       .v[COMMIT_LOG_BYTES] = at->log_bytes,
-			       .v[COMMIT_NODES] = at->nodes,
+			       .v[COMMIT_NODES] = at->nodes | at->skip << 32,
 			       .v[COMMIT_ENTRIES] = at->entries,
 			       .v[COMMIT_CHAIN] = at->chain,
 			       .v[COMMIT_BATCHES] = at->batches };

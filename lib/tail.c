@@ -64,8 +64,9 @@ static int find(struct tree_reader *t, struct slice key, struct tree_node *n,
 		if (n->hash != hash || n->key_len != key.len)
 			continue;
 		r = check(t, i, n, err);
-		if (r == 0)
-			r = tree_compare(t, key, prefix, n, &c, err);
+		c = 1;
+		if (r == 0 && n->prefix == prefix)
+			r = tree_compare_keys(t, key, n, &c, err);
 		if (r < 0 || c == 0)
 			return r < 0 ? r : 1;
 		/* Another key of this hash, or a damaged one? */

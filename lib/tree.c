@@ -56,13 +56,14 @@ static int node_key(struct tree_reader *t, const struct tree_node *n,
 {
 	size_t head = WAL_ENTRY_HEADER;
 	size_t want = head + 8 + n->key_len;
-	struct slice s;
+	struct slice s = SLICE_NULL;
 	int r;
 
 	if (want > n->entry_len)
 		want = n->entry_len;
-	r = view_read(&t->m->log, &t->log, n->off, want, t->at.log_bytes, &s,
-		      err);
+	r = (t->peeks ? view_peek : view_read)(&t->m->log, &t->log, n->off,
+					       want, t->at.log_bytes, &s, err);
+	t->peeks -= t->peeks > 0;
 	if (r < 0)
 		return r;
 	if (s.data[5] & WAL_EXPIRES)
@@ -73,40 +74,106 @@ static int node_key(struct tree_reader *t, const struct tree_node *n,
 	return 0;
 }
 
-int tree_compare(struct tree_reader *t, struct slice key, uint64_t prefix,
-		 const struct tree_node *n, int *c, struct store_error *err)
+int tree_first_key(struct tree_reader *t, struct slice *key,
+		   struct store_error *err)
+{
+	struct tree_node first = { .off = WAL_HEADER + WAL_BATCH_HEADER };
+	uint64_t limit = t->at.log_bytes;
+	struct slice s;
+	int r = view_read(&t->m->log, &t->log, first.off, WAL_ENTRY_HEADER,
+			  limit, &s, err);
+
+	if (r < 0)
+		return r;
+	first.key_len = load_u16(s.data + 6);
+	first.entry_len = WAL_ENTRY_HEADER + 8 + (uint32_t)first.key_len;
+	if (first.entry_len > limit - first.off)
+		first.entry_len = (uint32_t)(limit - first.off);
+	return node_key(t, &first, key, err);
+}
+
+static int load_skip(struct tree_reader *t, struct store_error *err)
+{
+	struct slice key;
+	int r = tree_first_key(t, &key, err);
+
+	if (r < 0)
+		return r;
+	if (key.len < t->at.skip)
+		return damaged(t, 0, "skips more than the first key has", err);
+	memcpy(t->skip, key.data, t->at.skip);
+	t->skip_known = true;
+	return 0;
+}
+
+int tree_digest(struct tree_reader *t, struct slice key, uint64_t *digest,
+		struct store_error *err)
+{
+	size_t skip = t->at.skip;
+	int c, r;
+
+	if (skip == 0) {
+		*digest = slice_prefix(key);
+		return 0;
+	}
+	r = t->skip_known ? 0 : load_skip(t, err);
+	if (r < 0)
+		return r;
+	c = memcmp(key.data, t->skip, key.len < skip ? key.len : skip);
+	if (c > 0)
+		*digest = UINT64_MAX;
+	else if (c < 0 || key.len <= skip)
+		*digest = 0;
+	else
+		*digest = slice_prefix(
+			slice_make(key.data + skip, key.len - skip));
+	return 0;
+}
+
+int tree_compare_keys(struct tree_reader *t, struct slice key,
+		      const struct tree_node *n, int *c,
+		      struct store_error *err)
 {
 	struct slice other = SLICE_NULL;
-	int r;
+	int r = node_key(t, n, &other, err);
 
-	if (prefix != n->prefix) {
-		*c = prefix < n->prefix ? -1 : 1;
-		return 0;
-	}
-	if (key.len <= 8 && n->key_len <= 8) {
-		/* Zero-padded prefixes are equal: the shorter comes first. */
-		*c = (key.len > n->key_len) - (key.len < n->key_len);
-		return 0;
-	}
-	r = node_key(t, n, &other, err);
 	if (r == 0)
 		*c = slice_cmp(key, other);
 	return r;
 }
 
+int tree_compare(struct tree_reader *t, struct slice key, uint64_t digest,
+		 const struct tree_node *n, int *c, struct store_error *err)
+{
+	size_t whole = t->at.skip + 8;
+
+	if (digest != n->prefix) {
+		*c = digest < n->prefix ? -1 : 1;
+		return 0;
+	}
+	/* Between the ends both begin with the skip, and then as the digest. */
+	if (key.len <= whole && n->key_len <= whole && digest != 0 &&
+	    digest != UINT64_MAX) {
+		*c = (key.len > n->key_len) - (key.len < n->key_len);
+		return 0;
+	}
+	return tree_compare_keys(t, key, n, c, err);
+}
+
 int tree_find(struct tree_reader *t, struct slice key, struct tree_node *n,
 	      struct store_error *err)
 {
-	uint64_t prefix = slice_prefix(key);
-	uint64_t i = t->at.root;
+	uint64_t i = t->at.root, digest = 0;
 	unsigned under = TREE_HEIGHT_MAX + 1;
-	int c, r;
+	int c, r = tree_digest(t, key, &digest, err);
 
+	if (r < 0)
+		return r;
 	while (i) {
 		r = tree_load(t, i, under, n, err);
 		if (r < 0)
 			return r;
-		r = tree_compare(t, key, prefix, n, &c, err);
+		r = tree_compare(t, key, digest, n, &c, err);
 		if (r < 0)
 			return r;
 		if (c == 0)
@@ -203,18 +270,19 @@ int tree_walk_step(struct tree_reader *t, struct tree_walk *w, int side,
 int tree_walk_seek(struct tree_reader *t, struct tree_walk *w, struct slice key,
 		   struct store_error *err)
 {
-	uint64_t prefix = slice_prefix(key);
-	uint64_t i = t->at.root;
+	uint64_t i = t->at.root, digest = 0;
 	uint32_t found = 0; /* depth of the last node with a key >= ours */
 	int turn = 0;
-	int c, r;
+	int c, r = tree_digest(t, key, &digest, err);
 
 	w->depth = 0;
+	if (r < 0)
+		return r;
 	while (i) {
 		r = push(t, w, i, turn, err);
 		if (r < 0)
 			return r;
-		r = tree_compare(t, key, prefix, tree_walk_node(w), &c, err);
+		r = tree_compare(t, key, digest, tree_walk_node(w), &c, err);
 		if (r < 0)
 			return r;
 		if (c <= 0)

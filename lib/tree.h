@@ -2,7 +2,7 @@
  * tree.h - the persistent AVL tree over a log.
  *
  * Nodes of 32 bytes (formats/state.h), addressed by index; keys are compared
- * by an 8-byte prefix first, and by the log's bytes where prefixes are equal.
+ * by eight of their bytes first, and by the log's where these are equal.
  * Nothing read from the file is believed: indexes, offsets, lengths and
  * heights are checked against the root's bounds, and the height bounds every
  * walk.  After Adelson-Velsky and Landis 1962; path copying after Driscoll,
@@ -18,6 +18,9 @@ struct tree_reader {
 	struct memtable *m;
 	struct root at;
 	struct window nodes, log;
+	uint64_t peeks; /* so many keys of the log are read by view_peek() */
+	bool skip_known;
+	uint8_t skip[SKIP_MAX]; /* what at.skip keys begin with */
 };
 
 void tree_reader_init(struct tree_reader *t, struct memtable *m,
@@ -45,8 +48,26 @@ static inline void tree_prefetch(const struct tree_reader *t, uint64_t i)
 int tree_check(struct tree_reader *t, uint64_t i, const struct tree_node *n,
 	       struct store_error *err);
 
-/* *c is the order of `key`, whose slice_prefix is `prefix`, to the node's. */
-int tree_compare(struct tree_reader *t, struct slice key, uint64_t prefix,
+/*
+ * What a node holds of `key`: the eight bytes that follow the skip, as a
+ * number, where it begins as the first key of the log does; 0 for a key that
+ * is below all of these, or a part of the skip, UINT64_MAX for one above.  So
+ * these numbers never contradict the keys' order.
+ */
+int tree_digest(struct tree_reader *t, struct slice key, uint64_t *digest,
+		struct store_error *err);
+
+/* The key of the log's first entry, valid until the next read of the log. */
+int tree_first_key(struct tree_reader *t, struct slice *key,
+		   struct store_error *err);
+
+/* *c is the order of `key` to the node's, as the log has it. */
+int tree_compare_keys(struct tree_reader *t, struct slice key,
+		      const struct tree_node *n, int *c,
+		      struct store_error *err);
+
+/* The same, of a node of the tree: seldom does it take the log. */
+int tree_compare(struct tree_reader *t, struct slice key, uint64_t digest,
 		 const struct tree_node *n, int *c, struct store_error *err);
 
 /* Find the node of `key`: 1, or 0. */

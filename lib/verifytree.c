@@ -124,7 +124,7 @@ static int by_key(const void *x, const void *y, void *ctx)
 }
 
 struct matching {
-	struct tree_reader *t;
+	struct sorting *s;
 	const struct log_entry *entries; /* the newest of each key, sorted */
 	size_t n, next;
 };
@@ -143,18 +143,24 @@ static int match(void *ctx, uint64_t index, const struct tree_node *n,
 		 struct store_error *err)
 {
 	struct matching *m = ctx;
-	const struct log_entry *e;
+	struct tree_reader *t = m->s->t;
+	struct log_entry e;
+	struct slice key;
+	int r;
 
 	if (m->next == m->n)
-		return damaged(m->t, index, "a key that the log does not hold",
+		return damaged(t, index, "a key that the log does not hold",
 			       err);
-	e = &m->entries[m->next++];
-	if (n->off != e->off)
-		return damaged(m->t, index,
+	e = m->entries[m->next++];
+	if (n->off != e.off)
+		return damaged(t, index,
 			       "not the newest entry of the key that comes "
 			       "next",
 			       err);
-	return same_entry(m->t, index, n, e, err);
+	r = read_key(m->s, &m->s->other, &e, &key);
+	if (r == 0)
+		r = tree_digest(t, key, &e.prefix, err);
+	return r < 0 ? r : same_entry(t, index, n, &e, err);
 }
 
 /* The last `t->at.tail` of the log's entries. */
@@ -184,7 +190,7 @@ int tree_verify(struct tree_reader *t, struct log_entry *entries, size_t n,
 	struct sorting s = { .t = t,
 			     .other = WINDOW_INIT(VIEW_PAGE),
 			     .err = err };
-	struct matching m = { .t = t, .entries = entries };
+	struct matching m = { .s = &s, .entries = entries };
 	unsigned height;
 	int r;
 

@@ -14,7 +14,7 @@ path, magic, cells = sys.argv[2], sys.argv[3], sys.argv[4:]
 p = open(path, "rb").read()
 assert p[:8] == magic.encode() + b"\n", "magic"
 version, n = struct.unpack_from("=II", p, 8)
-assert version == 2 and 1 <= n <= 16, "version, pairs"
+assert version == 3 and 1 <= n <= 16, "version, pairs"
 assert struct.unpack_from("=Q", p, 448)[0] == xxh3_64(p[:448]), "token"
 for off in map(int, cells):
     slots = []
@@ -105,6 +105,7 @@ hash() {
   [ "$(tail -c +$((nodes * 32 - 31)) data/*.idx | tr -d '\0' | wc -c)" -gt 0 ]
   [ "$batches" -ge 74 ]
   tail=$((root >> 32)) root=$((root & 0xffffffff))
+  [ "$((nodes >> 32))" -eq 0 ]
   [ "$tail" -le 256 ] && [ "$tail" -gt 2 ] && [ "$keys" -gt 200 ]
   tree data/*.idx "$root" "$tail" "$nodes" > nodes
   grep -v tail nodes > sorted
@@ -118,6 +119,30 @@ hash() {
   # The sync cell: all of it is durable.
   read -r _ _ synced syncing poisoned _ < <(tail -1 cells)
   [ "$synced $syncing $poisoned" = "$bytes 0 0" ]
+}
+
+@test "idx.md: keys that begin alike differ behind the skip" {
+  local root nodes skip key_len off
+  lsm-put 'a long beginning 000000' v
+  seq -f 'a long beginning %06g' 1000 | shuf --random-source=<(yes) |
+    sed 's/$/\tv/' | lsm-put --batch-size 500
+  (seq -f 'a long beginning %06g' 1001 1100; printf '%s\n' a b 'a short one') |
+    sed 's/$/\tv/' | lsm-put --batch-size 500
+  read -r _ _ root _ nodes _ < <(living data/*.idx 'lsm idx' 1024)
+  skip=$((nodes >> 32))
+  [ "$skip" -ge 10 ] && [ "$skip" -le 17 ] && [ "$((root >> 32))" -eq 0 ]
+  tree data/*.idx "$root" > nodes
+  [ "$(wc -l < nodes)" -eq 1104 ]
+  # By the page: 0 for what is below, or a part of it; all bits for what is above.
+  [ "$(head -1 nodes | cut -d' ' -f1-2)" = '0000000000000000 1' ]
+  [ "$(tail -2 nodes | cut -d' ' -f1-2 | xargs)" = \
+    'ffffffffffffffff 11 ffffffffffffffff 1' ]
+  while read -r prefix key_len off; do
+    [ "$prefix" = "$(tail -c +$((off + 13 + skip)) data/*.wal |
+      head -c $((key_len - skip < 8 ? key_len - skip : 8)) |
+      od -An -v -tx1 -w8 | tr -d ' ' | sed 's/$/0000000000000000/; s/^\(.\{16\}\).*/\1/')" ]
+  done < <(grep -v ' 1 \| 11 ' nodes | shuf -n 40)
+  run -0 lsm-verify
 }
 
 # The word of LOCK by lock.md.
