@@ -3,11 +3,10 @@
 #include "lib/flusher.h"
 #include "lib/iter.h"
 #include "lib/sync.h"
+#include "lib/writeback.h"
 #include "lib/writer.h"
 
 #define SMALL_BUFFER (8u << 20)
-/* The log is on its way to the disk in pieces of so much. */
-#define WRITEBACK (1u << 20)
 #define TREE_PIECE (64u << 10)
 /* What is written into room, and given some. */
 #define SMALL_BATCH (WAL_ROOM / 4)
@@ -306,21 +305,6 @@ static int settle(struct store *db, struct memtable *m, uint64_t upto,
 	return r < 0 ? r : 0;
 }
 
-/*
- * A log is synced before the next one is begun, whoever waits for that; so it
- * had better be written by then.  It may take a while: nobody waits for us.
- */
-static void write_back(const struct commit *c)
-{
-	uint64_t from = c->from - c->from % WRITEBACK;
-	uint64_t to = c->upto - c->upto % WRITEBACK;
-
-	if (from == to)
-		return;
-	view_forget(&c->m->log, from, to - from);
-	os.writeback(c->m->log.fd, (off_t)from, (off_t)(to - from));
-}
-
 int store_write(struct store *db, const struct store_batch *b,
 		enum store_sync sync, struct store_error *err)
 {
@@ -348,7 +332,7 @@ int store_write(struct store *db, const struct store_batch *b,
 		r = settle(db, c.m, c.upto, err);
 		lock_patient(false);
 	} else if (r == 0) {
-		write_back(&c);
+		writeback_log(db, c.m, c.from, c.upto);
 	}
 	if (slowed)
 		took = os.monotonic_us() - began;

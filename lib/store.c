@@ -8,6 +8,7 @@
 #include "lib/rebuild.h"
 #include "lib/tables.h"
 #include "lib/trust.h"
+#include "lib/writeback.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -252,6 +253,8 @@ int store_open(struct store **out, const char *dir,
 		r = enter(db, dir, config, err);
 	if (r == 0 && db->write && config->flags & STORE_BACKGROUND)
 		r = flusher_new(&db->flusher, err);
+	if (r == 0 && db->flusher)
+		r = writeback_new(&db->writeback, err);
 	if (r < 0) {
 		store_close(db);
 		return r;
@@ -266,6 +269,7 @@ void store_close(struct store *db)
 		return;
 	queue_close(db);
 	flusher_close(db);
+	writeback_close(db);
 	generation_close(db->current);
 	tables_free(db->tables);
 	if (db->cache)
