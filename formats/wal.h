@@ -23,6 +23,7 @@
 #define WAL_MINOR 0u
 /* The most that a writer leaves of zeros behind the last batch. */
 #define WAL_ROOM (32u << 10)
+#define WAL_ROOM_MAX (256u << 10)
 
 /* On disk (entry flags): never renumber. */
 enum wal_flag {

@@ -143,14 +143,22 @@ static int publish(struct memtable *m, const struct root *before,
  * To sync a file that grows, the kernel must commit its new length; where it
  * is written over, only the bytes: two thirds of the time here.  And where it
  * has bytes, they can be written through a map.  So who writes small batches
- * makes it longer by some room, zeros, ahead of them.  A full disk has no room
- * to give, which is no reason to fail.
+ * makes it longer by some room, zeros, ahead of them; the tenant, who goes on
+ * and on, each time by twice as much.  A full disk has no room to give, which
+ * is no reason to fail.
  */
-static void extend(struct memtable *m, uint64_t upto)
+static void extend(struct memtable *m, uint64_t upto, bool tenant)
 {
-	static uint8_t zeros[WAL_ROOM];
-	uint64_t end = (upto / WAL_ROOM + 1) * WAL_ROOM;
+	static uint8_t zeros[WAL_ROOM_MAX];
+	uint64_t room = WAL_ROOM, end;
 
+	if (tenant) {
+		room = m->room ? 2 * (uint64_t)m->room : WAL_ROOM;
+		if (room > WAL_ROOM_MAX)
+			room = WAL_ROOM_MAX;
+		m->room = (uint32_t)room;
+	}
+	end = (upto / room + 1) * room;
 	if (os_write(m->log.fd, zeros, (size_t)(end - upto), upto, m->dir,
 		     m->log.name, NULL) == 0)
 		m->log_end = end;
@@ -194,7 +202,8 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 	}
 	if ((c->durable || view_pokes(&m->log)) &&
 	    m->log_end <= e.at.log_bytes && db->scratch.len <= SMALL_BATCH)
-		extend(m, e.at.log_bytes);
+		extend(m, e.at.log_bytes,
+		       lock_tenant(&db->lock) && !c->durable);
 	COUNT(&db->counters, batches, 1);
 	memtable_ref(m);
 	c->m = m;

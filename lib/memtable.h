@@ -47,6 +47,7 @@ struct memtable {
 	/* Under WRITE: */
 	uint64_t log_end;  /* of the file: behind the last batch may be room */
 	bool room_seen;	   /* all of the room was looked at once */
+	uint32_t room;	   /* that much was added last, as the tenant */
 	uint64_t tree_end; /* no hole before it */
 	uint64_t synced;   /* of the log, when last looked at */
 	uint64_t sound;	   /* the sync cell that was no cause for concern */

@@ -242,7 +242,7 @@ static int is_room(struct store *db, struct memtable *m, uint64_t from,
 	size_t got;
 	int r;
 
-	if (len > WAL_ROOM)
+	if (len > WAL_ROOM_MAX)
 		return 0;
 	if (m->room_seen && len > WAL_BATCH_HEADER)
 		len = WAL_BATCH_HEADER;
@@ -276,6 +276,7 @@ static int cut_back(struct store *db, struct memtable *m,
 	if (lock_tenant(&db->lock) && m->log_end)
 		return 0;
 	m->last.seq = 0;
+	m->room = 0;
 	r = memtable_root(m, &at, err);
 	if (r == 0)
 		r = os_size(m->log.fd, &size, &db->dir, m->log.name, err);
@@ -289,13 +290,14 @@ static int cut_back(struct store *db, struct memtable *m,
 	return 0;
 #endif
 	r = is_room(db, m, at.log_bytes, size - at.log_bytes, err);
-	if (r != 0)
+	if (r < 0 || (r > 0 && size - at.log_bytes <= WAL_ROOM))
 		return r < 0 ? r : 0;
 	m->log_end = at.log_bytes;
 	if (os.ftruncate(m->log.fd, (off_t)at.log_bytes) < 0)
 		return store_fail_errno(err, db->dir.path, m->log.name,
 					"truncate", errno);
-	return sync_wait(db, m, SYNC_ANYHOW, err);
+	/* A tenant's room is more than everybody should look through. */
+	return r > 0 ? 0 : sync_wait(db, m, SYNC_ANYHOW, err);
 }
 
 /* W2 and W3 under WRITE: 0 ready, 1 wait for log *busy and come again. */

@@ -161,6 +161,51 @@ TEST(more_zeros_than_a_writer_leaves_are_cut)
 	store_close(db);
 }
 
+/* Until the handle is the tenant and has been for a while. */
+static void fill_as_tenant(struct store *db, uint64_t upto)
+{
+	char key[20];
+
+	for (int i = 0; published(db) < upto; i++) {
+		snprintf(key, sizeof(key), "key %d", i);
+		put(db, key, "some value of its own", STORE_NOSYNC);
+	}
+}
+
+TEST(a_tenant_makes_more_room_each_time)
+{
+	struct store *db = new_store();
+	struct store *other;
+	uint64_t rooms = 0, size, last = 0;
+	char key[20];
+
+	for (int i = 0; rooms < 8; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		put(db, key, "some value of its own", STORE_NOSYNC);
+		size = log_size();
+		if (size == last || size == published(db))
+			continue;
+		rooms++;
+		CHECK(size - published(db) <= WAL_ROOM_MAX);
+		if (rooms > 4)
+			CHECK(size % WAL_ROOM_MAX == 0);
+		last = size;
+	}
+	/* Another leaves none of it, nor anything of what he finds lost. */
+	fill_as_tenant(db, log_size() - WAL_ROOM_MAX / 2);
+	CHECK(log_size() > published(db) + WAL_ROOM);
+	other = open_it();
+	put(other, "other", "1", STORE_NOSYNC);
+	CHECK(log_size() == published(db));
+	put(db, "again", "1", STORE_NOSYNC);
+	CHECK(log_size() - published(db) <= WAL_ROOM);
+	expect(other, "again", "1");
+	expect(db, "other", "1");
+	expect(db, "0", "some value of its own");
+	store_close(other);
+	store_close(db);
+}
+
 TEST(a_log_that_ends_in_room_is_recovered_to_its_last_batch)
 {
 	struct store *db = new_store();
