@@ -252,6 +252,45 @@ int store_flush(struct store *db, struct store_error *err)
 	return r < 0 ? r : flushed;
 }
 
+/* So many runs in level 0, and a small one is left to the log. */
+#define AT_REST_RUNS 2
+
+/* Is the active log, which this handle wrote to, worth a run of its own? */
+static int rest_is_due(struct store *db, bool *due, struct store_error *err)
+{
+	struct generation *g;
+	struct memtable *m;
+	struct root at;
+	int r = generation_current(db, &g, err);
+
+	*due = false;
+	if (r < 0)
+		return r;
+	m = generation_active(g);
+	if (m) {
+		r = memtable_root(m, &at, err);
+		*due = r == 0 && m->last.seq && at.log_bytes > WAL_HEADER &&
+		       (g->v.level0_runs < AT_REST_RUNS ||
+			at.log_bytes >= g->v.options.write_buffer / 4 ||
+			at.nodes * NODE_BYTES >= g->v.options.tree_buffer / 4);
+	}
+	generation_close(g);
+	return r;
+}
+
+void flush_at_rest(struct store *db)
+{
+	struct store_error e = STORE_ERROR_INIT;
+	bool due;
+	int r;
+
+	r = rest_is_due(db, &due, &e);
+	if (r == 0 && due)
+		r = store_flush(db, &e);
+	if (r < 0)
+		store_warn(db, &e);
+}
+
 int store_flush_is_needed(struct store *db, struct store_error *err)
 {
 	struct generation *g;

@@ -21,6 +21,15 @@ int flush_oldest(struct store *db, uint64_t *busy, struct store_error *err);
 void flush_sealed(struct store *db);
 
 /*
+ * Before a handle that flushes in the background is closed: flush what is in
+ * the active log, too, if this handle has written, and if that makes no run of
+ * which compaction would soon have to be afraid: the log has a quarter of its
+ * size, or level 0 has hardly any runs.  At rest a table is half as large, and
+ * has a filter.  What goes wrong is a warning.
+ */
+void flush_at_rest(struct store *db);
+
+/*
  * Write memtable `m` as of `at` as tables of level 0, claimed but not
  * installed: *tables (metas, numbers claimed) are the caller's.  The log was
  * made at `since_ms`, and no delete in it is older.

@@ -2,6 +2,7 @@
 
 #include "lib/create.h"
 #include "lib/engine.h"
+#include "lib/flush.h"
 #include "lib/flusher.h"
 #include "lib/install.h"
 #include "lib/queue.h"
@@ -268,6 +269,8 @@ void store_close(struct store *db)
 	if (!db)
 		return;
 	queue_close(db);
+	if (db->flusher)
+		flush_at_rest(db);
 	flusher_close(db);
 	writeback_close(db);
 	generation_close(db->current);

@@ -76,7 +76,7 @@ enum store_flags {
 	STORE_WRITE = 1 << 0,	   /* may write */
 	STORE_CREATE = 1 << 1,	   /* make the store if there is none */
 	STORE_ONE_SHOT = 1 << 2,   /* one operation, then close: no cache */
-	STORE_BACKGROUND = 1 << 3, /* flushes by a thread of the handle's */
+	STORE_BACKGROUND = 1 << 3, /* flushes by a thread, and when closed */
 };
 
 struct store_setting_text {
@@ -121,8 +121,8 @@ STORE_API int store_open(struct store **out, const char *dir,
 			 struct store_error *err);
 
 /*
- * Wait for asynchronous writes and for flushes in the background, then let go
- * of everything.  Snapshots and iterators must be gone.  NULL is fine.
+ * Wait for asynchronous writes, and for flushes in the background, of the last
+ * writes too, where that pays.  Snapshots and iterators are gone.  NULL: fine.
  */
 STORE_API void store_close(struct store *db);
 

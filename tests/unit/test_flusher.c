@@ -162,6 +162,65 @@ TEST(closing_the_handle_waits_until_what_was_sealed_is_in_tables)
 	free(dir);
 }
 
+static void open_plain(const char *dir, unsigned flags)
+{
+	err = STORE_ERROR_INIT;
+	CHECK_OK(store_open(&db, dir,
+			    &(struct store_config){ .flags = STORE_WRITE |
+							     STORE_CREATE |
+							     flags },
+			    &err),
+		 err);
+}
+
+TEST(closing_brings_what_is_in_the_log_into_a_table_where_that_pays)
+{
+	char *dir = strdup(scratch());
+	char k[16];
+
+	/* Little of it, while level 0 has hardly any runs. */
+	for (int i = 0; i < 5; i++) {
+		open_plain(dir, STORE_BACKGROUND);
+		CHECK(stat_now().log_entries == (i < 3 ? 0u : i - 2u));
+		CHECK(stat_now().tables == (i < 2 ? (unsigned)i : 2u));
+		put(i);
+		store_close(db);
+	}
+	/* A quarter of the write buffer, whatever there is. */
+	open_plain(dir, STORE_BACKGROUND);
+	for (int i = 0; i < 17; i++) {
+		static char large[1 << 20];
+
+		CHECK_OK(store_put(db, key_of(k, sizeof(k), 100 + i),
+				   slice_make(large, sizeof(large)),
+				   STORE_NOSYNC, &err),
+			 err);
+	}
+	store_close(db);
+	open_plain(dir, STORE_BACKGROUND);
+	CHECK(stat_now().log_entries == 0 && stat_now().tables == 3);
+	for (int i = 0; i < 5; i++)
+		CHECK(has(i));
+	store_close(db);
+	free(dir);
+}
+
+TEST(who_has_written_nothing_or_flushes_himself_leaves_the_log_as_it_is)
+{
+	char *dir = strdup(scratch());
+
+	open_plain(dir, 0);
+	put(1);
+	store_close(db);
+	open_plain(dir, STORE_BACKGROUND);
+	CHECK(has(1));
+	store_close(db);
+	open_plain(dir, 0);
+	CHECK(stat_now().log_entries == 1 && stat_now().tables == 0);
+	store_close(db);
+	free(dir);
+}
+
 TEST(a_flush_that_fails_is_a_warning_and_its_records_stay_readable)
 {
 	struct store_error warning = STORE_ERROR_INIT;
