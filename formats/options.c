@@ -32,9 +32,9 @@ static const char *const maintenance_words[] = { "auto", "cron", NULL };
  * rotation, flush and merge with a few kilobytes.
  */
 const struct option_spec option_specs[] = {
-	BYTES(write_buffer, KIB(4), GIB(1), MIB(16),
+	BYTES(write_buffer, KIB(4), GIB(1), MIB(64),
 	      "size of the log at which it is rotated"),
-	BYTES(tree_buffer, KIB(4), GIB(16), MIB(32),
+	BYTES(tree_buffer, KIB(4), GIB(16), MIB(24),
 	      "size of the log's tree at which both are rotated"),
 	COUNT(sealed_logs, 1, 64, 4,
 	      "sealed logs at which writers flush before they go on"),

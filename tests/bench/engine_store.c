@@ -218,7 +218,7 @@ static bool prev(void *reader, struct engine_op *at)
 const struct engine engine = {
 	.name = "ours",
 	.settings =
-		"defaults (WAL, checksums, LZ4, 16 MiB write buffer, 4 KiB "
+		"defaults (WAL, checksums, LZ4, 64 MiB write buffer, 4 KiB "
 		"blocks, Bloom filter 10 bits); STORE_BACKGROUND; one thread "
 		"compacts when store_pressure() says so",
 	.open = open_store,

@@ -18,7 +18,7 @@ SQL_KEYS = ('sqlite3 {w}/kv.sqlite ' + SQL_READ +
 
 # How each was set, for people.
 SETTINGS = {
-    'lsm tools': 'defaults: durable, checksums, write buffer 16 MiB',
+    'lsm tools': 'defaults: durable, checksums, write buffer 64 MiB',
     'sort': 'LC_ALL=C sort -S2G --parallel=2',
     'ldb': 'rocksdb-tools, --bloom_bits=10 --compression_type=lz4; '
            '"ldb bulk" is ldb load --bulk_load --disable_wal --compact, and '

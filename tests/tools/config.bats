@@ -7,7 +7,7 @@ load helper
   local name
   lsm-init write_buffer=8M
   lsm-config > shown
-  grep -Eq '^write_buffer +8M +16M +4K\.\.1G +size of the log' shown
+  grep -Eq '^write_buffer +8M +64M +4K\.\.1G +size of the log' shown
   for name in $(jq -r '.options | keys[]' data/MANIFEST.json); do
     grep -q "^$name " shown
   done
@@ -63,7 +63,7 @@ load helper
 @test "config: default takes a setting back" {
   lsm-init --strategy tiered min_runs=5 write_buffer=1M
   lsm-config min_runs=default write_buffer=default
-  [ "$(lsm-config min_runs write_buffer)" = $'4\n16M' ]
+  [ "$(lsm-config min_runs write_buffer)" = $'4\n64M' ]
   [ "$(jq -c .settings data/MANIFEST.json)" = '{}' ]
 }
 

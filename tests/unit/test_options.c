@@ -16,8 +16,8 @@ TEST(defaults_pass_their_own_check)
 
 	options_default(&o);
 	CHECK_OK(options_check(&o, &err), err);
-	CHECK(o.write_buffer == 16u << 20);
-	CHECK(o.tree_buffer == 32u << 20);
+	CHECK(o.write_buffer == 64u << 20);
+	CHECK(o.tree_buffer == 24u << 20);
 	CHECK(o.compression == CODEC_LZ4);
 	CHECK(o.compression_last == CODEC_LZ4);
 	CHECK(o.maintenance == MAINTENANCE_AUTO);
@@ -83,7 +83,7 @@ TEST(a_wrong_number_is_refused_and_changes_nothing)
 		CHECK(strstr(err.text, "write_buffer"));
 		CHECK(strstr(err.text, "4096 to 1073741824"));
 	}
-	CHECK(o.write_buffer == 16u << 20);
+	CHECK(o.write_buffer == 64u << 20);
 	CHECK(set(&o, "sealed_logs", "1K", &err) == STORE_ECONFIG);
 	CHECK(set(&o, "sealed_logs", "0", &err) == STORE_ECONFIG);
 	CHECK(set(&o, "sealed_logs", "65", &err) == STORE_ECONFIG);
