@@ -164,6 +164,20 @@ static void prefetch(const uint8_t *data, uint32_t off, uint32_t end)
 }
 
 /*
+ * Behind an entry of such a length no line follows the other.  Where those
+ * behind it begin is not known, but of one length they often are.
+ */
+#define LARGE 512u
+#define LARGE_AHEAD 4u
+
+static void prefetch_large(const uint8_t *data, uint32_t off, uint32_t end,
+			   uint32_t length)
+{
+	for (unsigned i = 0; i < LARGE_AHEAD && off < end; i++, off += length)
+		__builtin_prefetch(data + off);
+}
+
+/*
  * The last restart point whose key is < `key`, or the first.  Keys there are
  * whole, so they are compared where they lie.
  */
@@ -380,13 +394,16 @@ int block_find(struct slice block, struct slice key, struct block_entry *e,
 	if (*why)
 		return -1;
 	prefetch(block.data, off, end);
-	for (; off < end; off = raw.next) {
+	for (uint32_t first = off; off < end; off = raw.next) {
 		struct slice rest =
 			slice_make(key.data + match, key.len - match);
 
 		*why = decode(block.data, off, end, &raw, e);
 		if (*why)
 			return -1;
+		if (off == first && raw.next - off >= LARGE)
+			prefetch_large(block.data, raw.next, end,
+				       raw.next - off);
 		/*
 		 * A restart point shares nothing though its key may: the last
 		 * one below `key` is behind us, so this one is not below.

@@ -7,8 +7,10 @@
 /* Threads that look for different blocks seldom meet. */
 #define SHARDS 16u
 #define SHARD_LEAST (1u << 20)
-/* Of a block that will be walked through; the processor sees where it goes. */
+/* Of a block that will be walked through, at once. */
 #define PREFETCH 1024u
+/* It is remembered who asked, of so many times the blocks that it may hold. */
+#define ASKED 1u
 
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
@@ -16,6 +18,8 @@ struct shard {
 	block_link *buckets; /* looked at without the lock, to prefetch */
 	size_t n_buckets;    /* a power of two */
 	struct block *newest, *oldest;
+	/* of blocks not there that were asked for: parts of their hashes */
+	_Atomic(uint16_t) *asked;
 };
 
 struct cache {
@@ -52,7 +56,15 @@ static bool shard_init(struct shard *s, size_t bytes)
 	while (s->n_buckets < bytes / 4096)
 		s->n_buckets *= 2;
 	s->buckets = calloc(s->n_buckets, sizeof(*s->buckets));
-	return s->buckets && pthread_mutex_init(&s->lock, NULL) == 0;
+	s->asked = calloc(ASKED * s->n_buckets, sizeof(*s->asked));
+	return s->buckets && s->asked &&
+	       pthread_mutex_init(&s->lock, NULL) == 0;
+}
+
+static void shard_free(struct shard *s)
+{
+	free(s->buckets);
+	free(s->asked);
 }
 
 struct cache *cache_new(size_t bytes)
@@ -72,7 +84,7 @@ struct cache *cache_new(size_t bytes)
 	if (ok)
 		return c;
 	for (unsigned i = 0; c && i < n; i++)
-		free(c->shards[i].buckets);
+		shard_free(&c->shards[i]);
 	free(c);
 	return NULL;
 }
@@ -89,7 +101,7 @@ void cache_free(struct cache *c)
 			block_release(b);
 		}
 		pthread_mutex_destroy(&c->shards[i].lock);
-		free(c->shards[i].buckets);
+		shard_free(&c->shards[i]);
 	}
 	free(c);
 }
@@ -213,14 +225,31 @@ void cache_prefetch(struct cache *c, uint64_t file, uint64_t off)
 	__builtin_prefetch(bucket(shard_of(c, h), h));
 }
 
-void cache_prefetch_block(struct cache *c, uint64_t file, uint64_t off)
+void cache_prefetch_block(struct cache *c, uint64_t file, uint64_t off,
+			  unsigned part)
 {
 	uint64_t h = hash(file, off);
 	uintptr_t b = (uintptr_t)follow(bucket(shard_of(c, h), h));
 
 	/* It may be another one, or gone: a prefetch may point anywhere. */
+	b += (uintptr_t)part * PREFETCH;
 	for (uintptr_t at = 0; at < PREFETCH; at += 64)
 		__builtin_prefetch((const void *)(b + at));
+}
+
+bool cache_wants(struct cache *c, uint64_t file, uint64_t off)
+{
+	uint64_t h = hash(file, off);
+	struct shard *s = shard_of(c, h);
+	_Atomic(uint16_t) *a = &s->asked[h & (ASKED * s->n_buckets - 1)];
+	uint16_t mark = (uint16_t)(h >> 40) | 1;
+
+	if (!cache_is_full(c))
+		return true;
+	if (atomic_load_explicit(a, memory_order_relaxed) == mark)
+		return true;
+	atomic_store_explicit(a, mark, memory_order_relaxed);
+	return false;
 }
 
 void cache_put(struct cache *c, uint64_t file, uint64_t off, struct block *b)

@@ -48,13 +48,22 @@ void block_release(struct block *b); /* NULL is fine */
 struct block *cache_get(struct cache *c, uint64_t file, uint64_t off);
 /* Has a block ever had to leave it? */
 bool cache_is_full(const struct cache *c);
+/*
+ * Should the block, which is not there, be offered?  Always, until the cache is
+ * full: then one that is asked for again before it is forgotten who asked, for
+ * another has to leave for it (a doorkeeper, after TinyLFU: Einziger, Friedman
+ * and Manes 2017).
+ */
+bool cache_wants(struct cache *c, uint64_t file, uint64_t off);
 
 /*
  * The same block will be asked for soon: ask memory for where it stands, and
- * some hundred instructions later for the block itself.
+ * some hundred instructions later for the block itself, its first KiB (part 0),
+ * its second, and so on; there may be less of it, or nothing any more.
  */
 void cache_prefetch(struct cache *c, uint64_t file, uint64_t off);
-void cache_prefetch_block(struct cache *c, uint64_t file, uint64_t off);
+void cache_prefetch_block(struct cache *c, uint64_t file, uint64_t off,
+			  unsigned part);
 /*
  * Offer a block the caller holds (its own reference stays).  If the same one
  * is there already, nothing happens.

@@ -148,11 +148,6 @@ static int check_key(struct slice key, struct store_error *err)
 			  STORE_KEY_MAX);
 }
 
-static struct slice in_memory(const struct lookup *l)
-{
-	return l->lender ? l->borrowed : buf_slice(&l->value);
-}
-
 /* The value of a lookup into `value`, chunks and all. */
 static int whole_value(struct lookup *l, struct buf *value,
 		       struct store_error *err)
@@ -162,7 +157,7 @@ static int whole_value(struct lookup *l, struct buf *value,
 
 	buf_clear(value);
 	if (!l->chunked)
-		return buf_append_slice(value, in_memory(l)) < 0
+		return buf_append_slice(value, lookup_value(l)) < 0
 			       ? store_nomem(err)
 			       : 0;
 	for (uint64_t i = 0; r == 0 && i < chunk_count(l->value_len); i++) {
@@ -200,7 +195,7 @@ int store_read(struct store *db, struct slice key, store_sink *sink, void *ctx,
 	if (r != 1 || !sink)
 		goto out;
 	if (!l.chunked) {
-		s = sink_pieces(in_memory(&l), sink, ctx);
+		s = sink_pieces(lookup_value(&l), sink, ctx);
 	} else {
 		for (uint64_t i = 0; s == 0 && i < chunk_count(l.value_len);
 		     i++) {

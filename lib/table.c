@@ -3,12 +3,20 @@
 #include "formats/bloom.h"
 #include "lib/guide.h"
 
+/* What holds the value of a lookup, but for the memory of `value`. */
+static void let_go(struct lookup *l)
+{
+	table_close(l->table);
+	l->table = NULL;
+	if (l->lender)
+		l->give_back(l->lender);
+	l->lender = NULL;
+}
+
 void lookup_release(struct lookup *l)
 {
 	buf_free(&l->value);
-	table_close(l->table);
-	if (l->lender)
-		l->give_back(l->lender);
+	let_go(l);
 	*l = LOOKUP_INIT;
 }
 
@@ -94,7 +102,8 @@ static int find_block(struct table *t, struct window *w, struct slice key,
 		if (g)
 			found = guide_find(g, key, known);
 		if (found > 0) {
-			guide_prefetch(*known);
+			if (!cache_is_full(t->cache))
+				guide_prefetch(*known);
 			cache_prefetch(t->cache, t->footer.number,
 				       (*known)->place.off);
 		}
@@ -110,8 +119,27 @@ static int find_block(struct table *t, struct window *w, struct slice key,
 	return found;
 }
 
+static void give_back(void *lender)
+{
+	block_release(lender);
+}
+
+/* The value stays in the block, where there is one, which is then `l`'s. */
+static int keep_value(struct slice value, struct block **b, struct lookup *l,
+		      struct store_error *err)
+{
+	if (!*b)
+		return buf_assign(&l->value, value) < 0 ? store_nomem(err) : 1;
+	l->borrowed = value;
+	l->lender = *b;
+	l->give_back = give_back;
+	*b = NULL;
+	return 1;
+}
+
 static int fill(struct table *t, struct window *w, const struct block_entry *e,
-		uint64_t off, struct lookup *l, struct store_error *err)
+		uint64_t off, struct block **b, struct lookup *l,
+		struct store_error *err)
 {
 	struct block_chunks c;
 	int r;
@@ -121,8 +149,7 @@ static int fill(struct table *t, struct window *w, const struct block_entry *e,
 	l->value_len = e->value.len;
 	l->chunked = e->chunked;
 	if (!e->chunked)
-		return buf_assign(&l->value, e->value) < 0 ? store_nomem(err)
-							   : 1;
+		return keep_value(e->value, b, l, err);
 	if (!block_chunks(e, &c))
 		return table_corrupt(t, off, "a malformed entry", err);
 	r = table_chunkmap(t, w, &c, &l->value, err);
@@ -138,9 +165,10 @@ static int fill(struct table *t, struct window *w, const struct block_entry *e,
 int table_get(struct table *t, struct slice key, uint64_t hash,
 	      struct lookup *l, struct store_error *err)
 {
-	uint8_t room[WINDOW_ROOM];
+	uint8_t room[WINDOW_ROOM], data[TABLE_ROOM];
 	struct window w = WINDOW_IN(room);
 	struct guide_block *known = NULL;
+	struct slice bytes;
 	struct sst_place place;
 	struct block *b = NULL;
 	struct block_entry e;
@@ -148,14 +176,16 @@ int table_get(struct table *t, struct slice key, uint64_t hash,
 	bool equal;
 	int r;
 
-	table_close(l->table);
-	l->table = NULL;
+	let_go(l);
+	/* What lies beside it would be forgotten before it is asked for. */
+	if (t->cache && cache_is_full(t->cache))
+		w.ahead = 0;
 	if ((r = find_block(t, &w, key, hash, &place, &known, err)) <= 0 ||
-	    (r = table_block(t, &w, place, SST_DATA, true, &b, err)) < 0)
+	    (r = table_data(t, &w, place, data, &b, &bytes, err)) < 0)
 		goto out;
-	if (known)
+	if (known && b)
 		guide_remember(known, b);
-	r = block_find(slice_make(b->data, b->len), key, &e, &equal, &why);
+	r = block_find(bytes, key, &e, &equal, &why);
 	if (r < 0)
 		r = table_corrupt(t, place.off, why, err);
 	else if (r > 0 && !equal)
@@ -163,7 +193,7 @@ int table_get(struct table *t, struct slice key, uint64_t hash,
 	else if (r > 0 && e.kind == BLOCK_INDEX)
 		r = table_corrupt(t, place.off, "a malformed entry", err);
 	else if (r > 0)
-		r = fill(t, &w, &e, place.off, l, err);
+		r = fill(t, &w, &e, place.off, &b, l, err);
 out:
 	block_release(b);
 	window_release(&w);

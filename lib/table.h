@@ -45,7 +45,8 @@ struct lookup {
 	bool chunked;	  /* then read it with table_chunk() */
 	struct table *table; /* chunked: a reference, or NULL */
 	uint64_t map_off;    /* chunked: of the chunk map, for messages */
-	/* A large value in a log's map: `value` is empty, and this is it. */
+	/* The value in a cached block, or a large one in a log's map: then
+	 * `value` is not it. */
 	struct slice borrowed;
 	void *lender; /* what keeps it there, or NULL */
 	void (*give_back)(void *lender);
@@ -53,6 +54,12 @@ struct lookup {
 
 #define LOOKUP_INIT ((struct lookup){ .kind = ENTRY_PUT })
 void lookup_release(struct lookup *l);
+
+/* A value that is not chunked, valid until the lookup is released or reused. */
+static inline struct slice lookup_value(const struct lookup *l)
+{
+	return l->lender ? l->borrowed : buf_slice(&l->value);
+}
 
 /* The hash the filter is asked with; the same for every table. */
 uint64_t table_hash(struct slice key);

@@ -164,36 +164,72 @@ struct block *table_cached(struct table *t, uint64_t off, bool cached)
 	return b;
 }
 
-int table_block(struct table *t, struct window *w, struct sst_place place,
-		enum sst_kind kind, bool cached, struct block **out,
-		struct store_error *err)
+/* What was read, as a block, and offered to the cache where it is wanted. */
+static int unpack(struct table *t, struct sst_place place,
+		  const struct sst_block *stored, bool wanted,
+		  struct block **out, struct store_error *err)
 {
-	struct block *b = table_cached(t, place.off, cached);
-	struct sst_block stored;
+	struct block *b = block_new(stored->decoded);
 	int r;
 
-	if (b) {
-		*out = b;
-		return 0;
-	}
-	r = table_stored(t, w, place, kind, &stored, err);
-	if (r < 0)
-		return r;
-	/* What the cache cannot hold is read again and again. */
-	if (cached && t->cache && cache_is_full(t->cache))
-		view_count(&t->view);
-	b = block_new(stored.decoded);
 	if (!b)
 		return store_nomem(err);
-	r = table_decode(t, place, &stored, b->data, err);
+	r = table_decode(t, place, stored, b->data, err);
 	if (r < 0) {
 		block_release(b);
 		return r;
 	}
-	if (cached && t->cache)
+	if (wanted)
 		cache_put(t->cache, t->footer.number, place.off, b);
 	*out = b;
 	return 0;
+}
+
+static bool is_wanted(struct table *t, uint64_t off)
+{
+	return t->cache && cache_wants(t->cache, t->footer.number, off);
+}
+
+int table_block(struct table *t, struct window *w, struct sst_place place,
+		enum sst_kind kind, bool cached, struct block **out,
+		struct store_error *err)
+{
+	struct sst_block stored;
+	int r;
+
+	*out = table_cached(t, place.off, cached);
+	if (*out)
+		return 0;
+	r = table_stored(t, w, place, kind, &stored, err);
+	if (r < 0)
+		return r;
+	return unpack(t, place, &stored, cached && is_wanted(t, place.off), out,
+		      err);
+}
+
+int table_data(struct table *t, struct window *w, struct sst_place place,
+	       uint8_t room[TABLE_ROOM], struct block **out,
+	       struct slice *bytes, struct store_error *err)
+{
+	struct sst_block stored;
+	bool wanted;
+	int r = 0;
+
+	*out = table_cached(t, place.off, true);
+	if (!*out) {
+		r = table_stored(t, w, place, SST_DATA, &stored, err);
+		if (r < 0)
+			return r;
+		wanted = is_wanted(t, place.off);
+		if (!wanted && stored.decoded <= TABLE_ROOM) {
+			*bytes = slice_make(room, stored.decoded);
+			return table_decode(t, place, &stored, room, err);
+		}
+		r = unpack(t, place, &stored, wanted, out, err);
+	}
+	if (r == 0)
+		*bytes = slice_make((*out)->data, (*out)->len);
+	return r;
 }
 
 int table_root(struct table *t, struct window *w, struct slice *out,

@@ -59,6 +59,15 @@ int table_decode(const struct table *t, struct sst_place place,
 int table_block(struct table *t, struct window *w, struct sst_place place,
 		enum sst_kind kind, bool cached, struct block **out,
 		struct store_error *err);
+
+/*
+ * A data block, to be looked at once: *bytes lie in *out, or, where it comes
+ * from no cache and goes into none, in `room`, and *out is NULL.
+ */
+#define TABLE_ROOM ((size_t)8192)
+int table_data(struct table *t, struct window *w, struct sst_place place,
+	       uint8_t room[TABLE_ROOM], struct block **out,
+	       struct slice *bytes, struct store_error *err);
 /* The root of the index, borrowed for as long as the table is open. */
 int table_root(struct table *t, struct window *w, struct slice *out,
 	       struct store_error *err);

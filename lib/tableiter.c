@@ -14,7 +14,8 @@ struct table_iter {
 	bool stream;
 	unsigned near;	   /* data blocks that are still near to a seek */
 	unsigned patience; /* to ask the cache for what is behind those */
-	uint64_t behind;   /* where the next one may be in the cache; 0: told */
+	uint64_t behind;   /* where the next one may be in the cache */
+	unsigned fetch;	   /* so many parts of it are still to be asked for */
 	bool backward; /* to the block before: more before it will be wanted */
 	struct window index_w, data_w, chunk_w;
 	size_t ahead; /* what data_w reads when it goes on and on */
@@ -32,6 +33,8 @@ struct table_iter {
 #define SEEK_BLOCKS 4u
 /* So many more misses than hits, and the cache is not asked any more. */
 #define PATIENCE 4u
+/* KiB of the block behind that are asked for, one each step. */
+#define BEHIND_PARTS 5u
 
 enum mover { FIRST, LAST, SEEK, SEEK_BEFORE };
 
@@ -132,6 +135,7 @@ static void expect_behind(struct table_iter *ti, const struct rung *l)
 	if (!ti->t->cache)
 		return;
 	ti->behind = l->place.off + l->place.len;
+	ti->fetch = BEHIND_PARTS;
 	cache_prefetch(ti->t->cache, ti->t->footer.number, ti->behind);
 }
 
@@ -372,11 +376,9 @@ static int iter_next(struct iter *it, struct store_error *err)
 
 	if (!l->valid)
 		return 0;
-	if (ti->behind) {
+	if (ti->fetch)
 		cache_prefetch_block(ti->t->cache, ti->t->footer.number,
-				     ti->behind);
-		ti->behind = 0;
-	}
+				     ti->behind, BEHIND_PARTS - ti->fetch--);
 	r = block_next(l);
 	return r > 0 ? show(ti, err) : leave(ti, r, true, err);
 }

@@ -102,7 +102,7 @@ static bool window_grow(struct window *w, size_t bytes)
 static int window_fill(struct view *v, struct window *w, uint64_t off,
 		       size_t len, uint64_t limit, struct store_error *err)
 {
-	uint64_t start = off / VIEW_PAGE * VIEW_PAGE;
+	uint64_t start = w->ahead ? off / VIEW_PAGE * VIEW_PAGE : off;
 	uint64_t end = start + w->ahead;
 	size_t got;
 	int r;

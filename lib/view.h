@@ -77,9 +77,9 @@ void view_count(struct view *v);
 struct window {
 	uint8_t *data;
 	size_t cap;
-	uint64_t off;	   /* of data[0] in the file */
-	size_t len;	   /* valid bytes */
-	size_t ahead;	   /* read at least this much; one of the above */
+	uint64_t off; /* of data[0] in the file */
+	size_t len;   /* valid bytes */
+	size_t ahead; /* read so much at least, one of the above; 0: no more */
 	const void *owner; /* the view the bytes are from */
 	uint8_t *room;	   /* the caller's, of WINDOW_ROOM bytes, or NULL */
 };

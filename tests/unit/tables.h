@@ -192,7 +192,7 @@ static inline int lookup_is(struct table *t, const struct lookup *l,
 				buf_append_slice(&all, buf_slice(&chunk));
 		}
 	else
-		buf_append_slice(&all, buf_slice(&l->value));
+		buf_append_slice(&all, lookup_value(l));
 	if (s == 0)
 		s = l->kind == r->kind && l->expires_ms == r->expires_ms &&
 		    l->value_len == r->value.len &&

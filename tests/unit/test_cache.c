@@ -138,6 +138,24 @@ static void *worker(void *arg)
 	return NULL;
 }
 
+TEST(a_full_cache_wants_only_blocks_that_are_asked_for_again)
+{
+	struct cache *c = cache_new(20000);
+	uint64_t i = 0;
+
+	while (!cache_is_full(c)) {
+		CHECK(cache_wants(c, 1, i) && cache_wants(c, 1, i));
+		put(c, 1, i++, 1000);
+	}
+	CHECK(!cache_wants(c, 2, 0));
+	CHECK(cache_wants(c, 2, 0));
+	/* Who asked is forgotten when there were many others. */
+	for (i = 1; i < 10000; i++)
+		cache_wants(c, 2, i);
+	CHECK(!cache_wants(c, 2, 0));
+	cache_free(c);
+}
+
 TEST(threads_share_a_cache)
 {
 	struct cache *c = cache_new(50000);

@@ -84,7 +84,7 @@ static void check_same(struct pair *p, struct slice key)
 
 	CHECK(r == get(p->plain, key, &b));
 	CHECK(r == records_have(&p->rs, key));
-	CHECK(slice_eq(buf_slice(&a.value), buf_slice(&b.value)));
+	CHECK(slice_eq(lookup_value(&a), lookup_value(&b)));
 	lookup_release(&a);
 	lookup_release(&b);
 }
@@ -204,26 +204,6 @@ TEST(there_is_no_guide_where_the_cache_has_no_room_for_it)
 	CHECK(guide_after(&p, 100000) == NULL);
 	check_all(&p);
 	teardown(&p, 8192);
-}
-
-/* Is the table mapped when every key was looked up, again and again? */
-static bool is_mapped(size_t cache)
-{
-	struct pair p;
-	bool mapped;
-
-	setup(&p, 3000, decimal, cache);
-	for (int i = 0; i < 2; i++)
-		check_all(&p);
-	mapped = atomic_load(&p.guided->view.map) != NULL;
-	teardown(&p, cache);
-	return mapped;
-}
-
-TEST(a_table_is_mapped_when_its_cache_does_not_hold_it)
-{
-	CHECK(!is_mapped(CACHE));
-	CHECK(is_mapped(16384));
 }
 
 TEST(a_damaged_index_makes_no_guide_and_is_told_by_the_lookup)

@@ -334,6 +334,53 @@ TEST(the_cache_makes_the_second_lookup_read_nothing)
 	teardown(&f);
 }
 
+static size_t most_read;
+
+static ssize_t measure_pread(int fd, void *p, size_t n, off_t off)
+{
+	most_read = n > most_read ? n : most_read;
+	return real_pread(fd, p, n, off);
+}
+
+static bool is_mapped(const char *name)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[500];
+	bool found = false;
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		found |= strstr(line, name) != NULL;
+	fclose(f);
+	return found;
+}
+
+TEST(beside_a_cache_that_is_too_small_a_lookup_reads_its_block_and_maps_nothing)
+{
+	struct lookup l = LOOKUP_INIT;
+	struct fixture f;
+
+	setup(&f, 20000, false, CODEC_LZ4, 4096, 16, 100000);
+	for (size_t i = 0; !cache_is_full(f.cache); i++)
+		CHECK(get(f.t, buf_slice(&f.rs.r[i].key), &l) == 1);
+	real_pread = os.pread;
+	os.pread = measure_pread;
+	most_read = 0;
+	for (size_t i = 0; i < f.rs.n; i++) {
+		size_t k = i * 7919 % f.rs.n;
+
+		CHECK(get(f.t, buf_slice(&f.rs.r[k].key), &l) == 1);
+		CHECK(slice_eq(lookup_value(&l), buf_slice(&f.rs.r[k].value)) ||
+		      l.kind == ENTRY_DELETE || l.chunked);
+	}
+	os.pread = real_pread;
+	/* No page that a block only touches. */
+	CHECK(most_read > 500 && most_read < 4096 + 500);
+	CHECK(!is_mapped(".sst"));
+	lookup_release(&l);
+	teardown(&f);
+}
+
 TEST(an_absent_key_costs_one_filter_probe)
 {
 	struct lookup l = LOOKUP_INIT;
