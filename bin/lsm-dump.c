@@ -43,6 +43,10 @@ struct dump {
 	uint64_t deletes; /* left out: the format cannot say them */
 	struct buf value;
 	struct buf line;
+	char *from; /* as JSON, of the record before; then of which */
+	char file[64];
+	enum store_kind kind;
+	uint64_t expires_ms;
 };
 
 static int print_piece(void *ctx, struct slice piece)
@@ -60,8 +64,7 @@ static int keep_piece(void *ctx, struct slice piece)
 						      : 0;
 }
 
-/* "from":{...}: where the record lies, for people and programs. */
-static char *from_text(const struct inspect_record *rec)
+static char *make_from(const struct inspect_record *rec)
 {
 	json_t *file = json_string(rec->file), *o;
 	char *from, *text = NULL;
@@ -82,12 +85,27 @@ static char *from_text(const struct inspect_record *rec)
 	return text;
 }
 
+/* "from":{...}: where the record lies, for people and programs. */
+static const char *from_text(struct dump *d, const struct inspect_record *rec)
+{
+	if (d->from && rec->kind == d->kind &&
+	    rec->expires_ms == d->expires_ms && !strcmp(rec->file, d->file))
+		return d->from;
+	free(d->from);
+	d->from = make_from(rec);
+	d->kind = rec->kind;
+	d->expires_ms = rec->expires_ms;
+	/* One that is longer is not the store's: it is made each time. */
+	snprintf(d->file, sizeof(d->file), "%s", rec->file);
+	return d->from;
+}
+
 static int print_jsonl(struct dump *d, const struct inspect_record *rec,
 		       struct store_error *err)
 {
 	bool is_delete = rec->kind == STORE_DELETE;
 	struct slice value;
-	char *from = from_text(rec);
+	const char *from = from_text(d, rec);
 	int r = from ? 0 : store_nomem(err);
 
 	buf_clear(&d->value);
@@ -102,7 +120,6 @@ static int print_jsonl(struct dump *d, const struct inspect_record *rec,
 		r = output_raw(&d->out, buf_slice(&d->line), err);
 	d->checksum = record_checksum(d->checksum, rec->key, value);
 	d->count++;
-	free(from);
 	return r;
 }
 
@@ -196,5 +213,6 @@ int main(int argc, char **argv)
 	output_release(&d.out);
 	buf_free(&d.value);
 	buf_free(&d.line);
+	free(d.from);
 	return tool_status(t, r < 0 ? r : r2, &err);
 }

@@ -207,15 +207,50 @@ static int append_str(struct buf *out, const char *s)
 }
 
 /*
+ * Append the string, as jansson would, if it is ASCII without control
+ * characters: 1.  That is most of them, and takes no memory.  0: it is not.
+ */
+static int append_ascii(struct buf *out, struct slice s)
+{
+	size_t room = 2 * s.len + 2;
+	uint8_t *p;
+
+	for (size_t i = 0; i < s.len; i++)
+		if (s.data[i] < 0x20 || s.data[i] >= 0x7f)
+			return 0;
+	if (buf_reserve(out, room) < 0)
+		return -1;
+	p = out->data + out->len;
+	*p++ = '"';
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.data[i] == '"' || s.data[i] == '\\')
+			*p++ = '\\';
+		*p++ = s.data[i];
+	}
+	*p++ = '"';
+	out->len = (size_t)(p - out->data);
+	return 1;
+}
+
+/*
  * Append `"NAME":"..."`, or `"NAME_base64":"..."` when `s` is not UTF-8.
  * -1: no memory.
  */
 static int append_field(struct buf *out, const char *name, struct slice s)
 {
-	/* NULL: not UTF-8, or no memory, which base64 then finds as well */
-	json_t *j = json_stringn(s.len ? (const char *)s.data : "", s.len);
-	int r = 0;
+	size_t len = out->len;
+	json_t *j;
+	int r;
 
+	if (append_str(out, "\"") < 0 || append_str(out, name) < 0 ||
+	    append_str(out, "\":") < 0)
+		return -1;
+	r = append_ascii(out, s);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	out->len = len;
+	/* NULL: not UTF-8, or no memory, which base64 then finds as well */
+	j = json_stringn(s.len ? (const char *)s.data : "", s.len);
 	if (append_str(out, "\"") < 0 || append_str(out, name) < 0 ||
 	    append_str(out, j ? "\":" : "_base64\":\"") < 0)
 		r = -1;

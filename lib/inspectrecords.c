@@ -53,12 +53,20 @@ static int give_entry(struct iter *it, const char *file, inspect_record_fn *fn,
 
 /* ---- of a store ---- */
 
+/* The table of a run that the walk is in, and where it ends. */
+struct inside {
+	bool known;
+	char name[NAME_SIZE];
+	struct buf smallest, largest;
+};
+
 struct walk {
 	struct store *db;
 	struct store_snapshot *snap;
 	struct iter *merge;
 	size_t *logs; /* source i < n_logs is log logs[i] */
 	size_t n_logs;
+	struct inside *runs;  /* source n_logs + i is run i */
 	struct window window; /* of the version image */
 };
 
@@ -72,7 +80,8 @@ static int open_sources(struct walk *w, struct store_error *err)
 
 	sources = calloc(g->n_logs + g->v.n_runs + 1, sizeof(struct iter *));
 	w->logs = calloc(g->n_logs + 1, sizeof(*w->logs));
-	if (!sources || !w->logs)
+	w->runs = calloc(g->v.n_runs + 1, sizeof(*w->runs));
+	if (!sources || !w->logs || !w->runs)
 		r = store_nomem(err);
 	for (size_t i = g->n_logs; r == 0 && i-- > 0;) {
 		if (root_empty(&w->snap->roots[i]))
@@ -98,43 +107,63 @@ static int open_sources(struct walk *w, struct store_error *err)
 	return r;
 }
 
-/* The file of the entry that is shown. */
-static int name_source(struct walk *w, char *name, struct store_error *err)
+/* The next table of run `i`: that of the entry that is shown. */
+static int go_inside(struct walk *w, size_t i, struct store_error *err)
 {
 	struct generation *g = w->snap->g;
-	size_t i = merge_source(w->merge);
+	const struct version_run *run = &g->v.runs[i];
+	struct inside *in = &w->runs[i];
 	struct version_table t;
 	uint64_t index;
-	int r;
+	int r = version_find(&g->v, &g->source, &w->window, run,
+			     w->merge->e.key, &index, &t, err);
 
-	if (i < w->n_logs) {
-		name_make(name, FILE_WAL, g->logs[w->logs[i]]->number);
-		return 0;
-	}
-	r = version_find(&g->v, &g->source, &w->window,
-			 &g->v.runs[i - w->n_logs], w->merge->e.key, &index, &t,
-			 err);
 	if (r == 0)
 		r = store_corrupt(err, w->db->dir.path, g->source.name, 0,
 				  "names no table for a key that is there");
+	if (r > 0)
+		r = version_bounds(&g->v, &g->source, &w->window, run, index,
+				   &in->smallest, &in->largest, err);
 	if (r < 0)
 		return r;
-	name_make(name, FILE_SST, t.number);
+	name_make(in->name, FILE_SST, t.number);
+	in->known = true;
 	return 0;
+}
+
+/* The file of the entry that is shown; valid until the next one. */
+static int name_source(struct walk *w, const char **name,
+		       struct store_error *err)
+{
+	size_t i = merge_source(w->merge);
+	struct inside *in;
+	int r = 0;
+
+	if (i < w->n_logs) {
+		*name = w->snap->g->logs[w->logs[i]]->log.name;
+		return 0;
+	}
+	i -= w->n_logs;
+	in = &w->runs[i];
+	if (!in->known ||
+	    slice_cmp(w->merge->e.key, buf_slice(&in->largest)) > 0)
+		r = go_inside(w, i, err);
+	*name = in->name;
+	return r;
 }
 
 static int walk_all(struct walk *w, inspect_record_fn *fn, void *ctx,
 		    struct store_error *err)
 {
 	const struct entry *e = &w->merge->e;
-	char name[NAME_SIZE];
+	const char *name;
 	int r = w->merge->ops->first(w->merge, err);
 
 	for (; r == 1; r = w->merge->ops->next(w->merge, err)) {
 		if (e->kind != ENTRY_PUT ||
 		    (e->expires_ms && e->expires_ms <= w->snap->now_ms))
 			continue;
-		r = name_source(w, name, err);
+		r = name_source(w, &name, err);
 		if (r == 0)
 			r = give_entry(w->merge, name, fn, ctx, err);
 		if (r < 0)
@@ -155,7 +184,12 @@ int inspect_records(struct store *db, inspect_record_fn *fn, void *ctx,
 	if (r == 0)
 		r = walk_all(&w, fn, ctx, &e);
 	iter_close(w.merge);
+	for (size_t i = 0; w.runs && i < w.snap->g->v.n_runs; i++) {
+		buf_free(&w.runs[i].smallest);
+		buf_free(&w.runs[i].largest);
+	}
 	store_snapshot_free(w.snap);
+	free(w.runs);
 	free(w.logs);
 	window_release(&w.window);
 	/* The snapshot pins its files: one that is not there is damage. */
