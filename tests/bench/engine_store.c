@@ -3,6 +3,7 @@
  *
  * The library starts no compaction by itself; a thread does it here, when
  * store_pressure() says that it is due, as the background jobs of the others.
+ * A round under way is finished before the store is closed.
  */
 #include "lib/store.h"
 #include "tests/bench/engine.h"
@@ -15,7 +16,8 @@ struct database {
 	struct store *db;
 	struct store_batch batch;
 	pthread_t compactor;
-	volatile sig_atomic_t stop;
+	volatile sig_atomic_t stop;   /* when the round under way is done */
+	volatile sig_atomic_t cancel; /* that round */
 };
 
 struct reader {
@@ -35,7 +37,7 @@ static void *compact_when_due(void *arg)
 {
 	struct database *d = arg;
 	struct store_error err = STORE_ERROR_INIT;
-	struct store_compact_config config = { .stop = &d->stop };
+	struct store_compact_config config = { .stop = &d->cancel };
 	struct store_pressure p;
 
 	while (!d->stop) {
@@ -51,7 +53,7 @@ static void *compact_when_due(void *arg)
 
 static void start(struct database *d)
 {
-	d->stop = 0;
+	d->stop = d->cancel = 0;
 	if (pthread_create(&d->compactor, NULL, compact_when_due, d))
 		engine_die("libstore", "no thread");
 }
@@ -122,6 +124,7 @@ static void compact_store(void *db)
 	struct store_error err = STORE_ERROR_INIT;
 	struct store_compact_config config = { .all = 1, .workers = 2 };
 
+	d->cancel = 1;
 	stop(d);
 	check(store_flush(d->db, &err), &err);
 	check(store_compact(d->db, &config, NULL, &err), &err);
