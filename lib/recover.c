@@ -57,8 +57,11 @@ int recover_tree(struct memtable *m, const struct log_meta *meta,
 		return store_corrupt(err, m->dir->path, m->log.name, size,
 				     "a sealed log is cut short");
 	/* Keys are compared all over the log: a map, if there can be one. */
-	if (m->log.fd >= 0)
+	if (m->log.fd >= 0) {
+		if (!m->log.map_bytes)
+			m->log.map_bytes = size;
 		view_map(&m->log, true);
+	}
 	wal_walk_init(&w, &m->log, m->salt, meta->sealed ? meta->length : size);
 	r = replay(m, &w, at, nodes, err);
 	if (r == 0 && meta->sealed &&
