@@ -49,7 +49,7 @@ const struct option_spec option_specs[] = {
 	      "target size of a table in the upper levels"),
 	BYTES(table_bytes_max, KIB(4), GIB(4), MIB(256),
 	      "target size of a table in the deepest levels"),
-	BYTES(block_bytes, 256, MIB(1), KIB(4),
+	BYTES(block_bytes, 256, MIB(1), KIB(3),
 	      "size of a data block before compression"),
 	COUNT(restart_interval, 1, 1024, 16,
 	      "keys from one whole key to the next in a block"),

@@ -157,7 +157,10 @@ static bool is_full(const struct build *b, size_t key_len, size_t value_len)
 	uint64_t size = block_writer_size(&b->data);
 	uint64_t with = block_writer_size_with(&b->data, key_len, value_len);
 
-	return b->data.count && with > want && with + size > 2 * want;
+	if (b->data.count == 0 || with <= want ||
+	    (b->data.count < BUILD_ENTRIES_FEW && with <= 2 * want))
+		return false;
+	return with + size > 2 * want;
 }
 
 int build_add(struct build *b, struct iter *it, struct store_error *err)

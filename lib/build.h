@@ -19,6 +19,12 @@
 
 struct build;
 
+/*
+ * Of large records a block holds so many, if they do not take twice the bytes
+ * that it should have: each block less is one less to be found.
+ */
+#define BUILD_ENTRIES_FEW 4u
+
 struct build_spec {
 	const struct dir *dir;
 	uint64_t number;

@@ -1,5 +1,7 @@
 #include "lib/simkeys.h"
 
+#include "lib/build.h"
+
 #include <math.h>
 
 void simkeys_uniform(struct sim_keys *k, uint64_t n)
@@ -66,6 +68,7 @@ void simweight_init(struct sim_weight *w, const struct options *o,
 {
 	double longest = (double)(key_bytes + value_bytes);
 	double block = (double)o->block_bytes;
+	double few = BUILD_ENTRIES_FEW * longest;
 
 	*w = (struct sim_weight){ .value = (double)value_bytes,
 				  .key = (double)key_bytes,
@@ -77,6 +80,8 @@ void simweight_init(struct sim_weight *w, const struct options *o,
 	w->dead_head = 4 + 4 / w->restart;
 	/* A block ends when the next entry might not fit: lib/build.c. */
 	w->block = block - 29 - longest / 2;
+	if (w->block < few && few < 2 * block)
+		w->block = few;
 	if (w->block < longest)
 		w->block = longest;
 	/* trailer, count of restarts, an entry of the index */
