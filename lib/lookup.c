@@ -183,6 +183,61 @@ int store_get(struct store *db, struct slice key, struct buf *value,
 	return r;
 }
 
+static void let_go(struct store_pin *pin)
+{
+	if (pin->lender)
+		pin->give_back(pin->lender);
+	pin->lender = NULL;
+	pin->value = SLICE_NULL;
+}
+
+void store_pin_release(struct store_pin *pin)
+{
+	let_go(pin);
+	buf_free(&pin->own);
+}
+
+/* What a lookup has found becomes the pin's: 1, or an error. */
+static int pin_value(struct lookup *l, struct store_pin *pin,
+		     struct store_error *err)
+{
+	struct buf whole = BUF_INIT;
+	int r = 1;
+
+	if (l->lender) {
+		pin->value = l->borrowed;
+		pin->lender = l->lender;
+		pin->give_back = l->give_back;
+		l->lender = NULL;
+		return 1;
+	}
+	if (l->chunked) {
+		r = whole_value(l, &whole, err);
+		buf_free(&l->value);
+		l->value = whole;
+	}
+	pin->value = r < 0 ? SLICE_NULL : buf_slice(&l->value);
+	return r < 0 ? r : 1;
+}
+
+int store_get_pinned(struct store *db, struct slice key, struct store_pin *pin,
+		     struct store_error *err)
+{
+	struct lookup l = LOOKUP_INIT;
+	int r = check_key(key, err);
+
+	let_go(pin);
+	l.value = pin->own; /* its memory is used again */
+	if (r == 0)
+		r = lookup(db, key, &l, err);
+	if (r == 1)
+		r = pin_value(&l, pin, err);
+	pin->own = l.value;
+	l.value = BUF_INIT;
+	lookup_release(&l);
+	return r;
+}
+
 int store_read(struct store *db, struct slice key, store_sink *sink, void *ctx,
 	       struct store_error *err)
 {

@@ -1,10 +1,9 @@
 /*
  * store.h - libstore, a key-value store that many processes share.
  *
- * A store is a directory.  Any number of processes, readers and writers at
- * once, may have it open; there is no daemon.  What one process has written
- * every other sees at once; a write that returned 0 with STORE_SYNC survives
- * power loss.
+ * A store is a directory.  Any number of processes may have it open and read
+ * and write at once; there is no daemon.  What one has written every other
+ * sees at once; a write that returned 0 with STORE_SYNC survives power loss.
  *
  *	struct store_error err = STORE_ERROR_INIT;
  *	struct store *db;
@@ -42,7 +41,8 @@
 extern "C" {
 #endif
 
-#define STORE_API __attribute__((visibility("default")))
+/* What follows, and nothing else, is what the shared library exports. */
+#pragma GCC visibility push(default)
 
 #define STORE_KEY_MAX 65535u
 #define STORE_VALUE_MAX (1u << 30)
@@ -116,18 +116,17 @@ struct store_config {
  *   STORE_EACCESS   may not write (STORE_WRITE) or not read
  * *out is NULL on failure.
  */
-STORE_API int store_open(struct store **out, const char *dir,
-			 const struct store_config *config,
-			 struct store_error *err);
+int store_open(struct store **out, const char *dir,
+	       const struct store_config *config, struct store_error *err);
 
 /*
  * Wait for asynchronous writes, and for flushes in the background, of the last
  * writes too, where that pays.  Snapshots and iterators are gone.  NULL: fine.
  */
-STORE_API void store_close(struct store *db);
+void store_close(struct store *db);
 
 /* 1 when store_open() made the store, 0 when it was there. */
-STORE_API int store_created(const struct store *db);
+int store_created(const struct store *db);
 
 /* ---- reading ---- */
 
@@ -135,8 +134,8 @@ STORE_API int store_created(const struct store *db);
  * The newest value of `key`: 1 and *value (contents replaced), or 0 when it
  * is absent.  Takes no lock and waits for nobody.
  */
-STORE_API int store_get(struct store *db, struct slice key, struct buf *value,
-			struct store_error *err);
+int store_get(struct store *db, struct slice key, struct buf *value,
+	      struct store_error *err);
 
 /*
  * The same, the value handed to `sink` in pieces of at most 64 KiB, so that
@@ -144,8 +143,23 @@ STORE_API int store_get(struct store *db, struct slice key, struct buf *value,
  * and that value is returned.  sink may be NULL: is the key there?
  */
 typedef int store_sink(void *ctx, struct slice piece);
-STORE_API int store_read(struct store *db, struct slice key, store_sink *sink,
-			 void *ctx, struct store_error *err);
+int store_read(struct store *db, struct slice key, store_sink *sink, void *ctx,
+	       struct store_error *err);
+
+/*
+ * The same, the value not copied where it lies in memory: it stays as it is
+ * until `pin`, zeroed at first, is used again, or released, which must be
+ * before store_close().  A pin is of one thread at a time.
+ */
+struct store_pin {
+	struct slice value;
+	struct buf own; /* private, as is the rest */
+	void *lender, (*give_back)(void *lender);
+};
+
+int store_get_pinned(struct store *db, struct slice key, struct store_pin *pin,
+		     struct store_error *err);
+void store_pin_release(struct store_pin *pin);
 
 /*
  * Many keys at once: each block that holds some of them is read once, and up
@@ -163,54 +177,53 @@ struct store_found {
 	struct slice value; /* valid in the call */
 };
 typedef int store_many_fn(void *ctx, const struct store_found *found);
-STORE_API int store_get_many(struct store *db, const struct slice *keys,
-			     size_t n, unsigned workers, store_many_fn *fn,
-			     void *ctx, struct store_error *err);
+int store_get_many(struct store *db, const struct slice *keys, size_t n,
+		   unsigned workers, store_many_fn *fn, void *ctx,
+		   struct store_error *err);
 
 /*
  * A snapshot: the store as it is now, whatever happens to it afterwards.
  * Its files stay until it is freed, which must be before store_close().
  */
-STORE_API int store_snapshot(struct store *db, struct store_snapshot **out,
-			     struct store_error *err);
-STORE_API void store_snapshot_free(struct store_snapshot *snap);
-STORE_API int store_snapshot_get(struct store_snapshot *snap, struct slice key,
-				 struct buf *value, struct store_error *err);
+int store_snapshot(struct store *db, struct store_snapshot **out,
+		   struct store_error *err);
+void store_snapshot_free(struct store_snapshot *snap);
+int store_snapshot_get(struct store_snapshot *snap, struct slice key,
+		       struct buf *value, struct store_error *err);
 
 /*
  * For threads that walk parts of a snapshot, each with its own iterator: a key
  * *to above `from` with about `bytes` of tables between (1), or 0, no cut.
  */
-STORE_API int store_cut(struct store_snapshot *snap, struct slice from,
-			uint64_t bytes, struct buf *to,
-			struct store_error *err);
+int store_cut(struct store_snapshot *snap, struct slice from, uint64_t bytes,
+	      struct buf *to, struct store_error *err);
 
 /*
  * Walk the live records of a snapshot, or, with snap NULL, of the store as it
  * is now.  The movers return 1 when there is a record, 0 when there is none.
  */
-STORE_API int store_iter_open(struct store *db, struct store_snapshot *snap,
-			      struct store_iter **out, struct store_error *err);
-STORE_API void store_iter_close(struct store_iter *it);
-STORE_API int store_iter_first(struct store_iter *it, struct store_error *err);
-STORE_API int store_iter_last(struct store_iter *it, struct store_error *err);
+int store_iter_open(struct store *db, struct store_snapshot *snap,
+		    struct store_iter **out, struct store_error *err);
+void store_iter_close(struct store_iter *it);
+int store_iter_first(struct store_iter *it, struct store_error *err);
+int store_iter_last(struct store_iter *it, struct store_error *err);
 /* The first record with a key >= `key`. */
-STORE_API int store_iter_seek(struct store_iter *it, struct slice key,
-			      struct store_error *err);
+int store_iter_seek(struct store_iter *it, struct slice key,
+		    struct store_error *err);
 /* The last record with a key < `key`. */
-STORE_API int store_iter_seek_before(struct store_iter *it, struct slice key,
-				     struct store_error *err);
-STORE_API int store_iter_next(struct store_iter *it, struct store_error *err);
-STORE_API int store_iter_prev(struct store_iter *it, struct store_error *err);
+int store_iter_seek_before(struct store_iter *it, struct slice key,
+			   struct store_error *err);
+int store_iter_next(struct store_iter *it, struct store_error *err);
+int store_iter_prev(struct store_iter *it, struct store_error *err);
 /* Valid until the next move. */
-STORE_API struct slice store_iter_key(const struct store_iter *it);
-STORE_API uint64_t store_iter_value_len(const struct store_iter *it);
+struct slice store_iter_key(const struct store_iter *it);
+uint64_t store_iter_value_len(const struct store_iter *it);
 /* The value, read when it is asked for; valid until the next move. */
-STORE_API int store_iter_value(struct store_iter *it, struct slice *value,
-			       struct store_error *err);
+int store_iter_value(struct store_iter *it, struct slice *value,
+		     struct store_error *err);
 /* The value in pieces, as store_read(). */
-STORE_API int store_iter_read(struct store_iter *it, store_sink *sink,
-			      void *ctx, struct store_error *err);
+int store_iter_read(struct store_iter *it, store_sink *sink, void *ctx,
+		    struct store_error *err);
 
 /* ---- writing ---- */
 
@@ -221,8 +234,7 @@ enum store_sync {
 
 /*
  * A batch is applied whole or not at all, whatever happens; of several steps
- * on one key the last wins.  Zero it with STORE_BATCH_INIT.  Keys and values
- * are copied.
+ * on one key the last wins.  STORE_BATCH_INIT; keys and values are copied.
  */
 struct store_batch {
 	struct buf bytes; /* entries as the log holds them */
@@ -232,15 +244,14 @@ struct store_batch {
 #define STORE_BATCH_INIT ((struct store_batch){ BUF_INIT, 0 })
 
 /* STORE_EINVAL: empty or too long key, too long value, batch over 4 GiB. */
-STORE_API int store_batch_add(struct store_batch *b,
-			      const struct store_entry *e,
-			      struct store_error *err);
-STORE_API int store_batch_put(struct store_batch *b, struct slice key,
-			      struct slice value, struct store_error *err);
-STORE_API int store_batch_delete(struct store_batch *b, struct slice key,
-				 struct store_error *err);
-STORE_API void store_batch_clear(struct store_batch *b);
-STORE_API void store_batch_free(struct store_batch *b);
+int store_batch_add(struct store_batch *b, const struct store_entry *e,
+		    struct store_error *err);
+int store_batch_put(struct store_batch *b, struct slice key, struct slice value,
+		    struct store_error *err);
+int store_batch_delete(struct store_batch *b, struct slice key,
+		       struct store_error *err);
+void store_batch_clear(struct store_batch *b);
+void store_batch_free(struct store_batch *b);
 
 /*
  * Commit a batch; an empty one does nothing.  The batch is left as it was.
@@ -252,18 +263,18 @@ STORE_API void store_batch_free(struct store_batch *b);
  * own write is safe, or, with STORE_BACKGROUND, beside further writes; if that
  * fails, the write still succeeds and store_warning() tells.
  */
-STORE_API int store_write(struct store *db, const struct store_batch *b,
-			  enum store_sync sync, struct store_error *err);
-STORE_API int store_put(struct store *db, struct slice key, struct slice value,
-			enum store_sync sync, struct store_error *err);
+int store_write(struct store *db, const struct store_batch *b,
+		enum store_sync sync, struct store_error *err);
+int store_put(struct store *db, struct slice key, struct slice value,
+	      enum store_sync sync, struct store_error *err);
 /* Deleting an absent key succeeds. */
-STORE_API int store_delete(struct store *db, struct slice key,
-			   enum store_sync sync, struct store_error *err);
+int store_delete(struct store *db, struct slice key, enum store_sync sync,
+		 struct store_error *err);
 /* Make durable everything that is visible now. */
-STORE_API int store_sync(struct store *db, struct store_error *err);
+int store_sync(struct store *db, struct store_error *err);
 
 /* The largest batch store_write() takes, in bytes of store_batch.bytes.len. */
-STORE_API uint64_t store_batch_limit(const struct store *db);
+uint64_t store_batch_limit(const struct store *db);
 
 /*
  * Bulk load: what is larger than the write buffer need not go through the
@@ -283,28 +294,28 @@ STORE_API uint64_t store_batch_limit(const struct store *db);
  */
 struct store_load;
 
-STORE_API int store_load_open(struct store *db, int atomic,
-			      struct store_load **out, struct store_error *err);
+int store_load_open(struct store *db, int atomic, struct store_load **out,
+		    struct store_error *err);
 /*
  * Is the batch as large as a load wants them: with what sorting it takes, a
  * third of load_memory, store_load_piece() bytes?  A load holds three of them.
  */
-STORE_API int store_load_is_full(struct store *db, const struct store_batch *b);
-STORE_API uint64_t store_load_piece(struct store *db);
+int store_load_is_full(struct store *db, const struct store_batch *b);
+uint64_t store_load_piece(struct store *db);
 /*
  * Take over a batch, which is left empty, with memory for the next one.  Waits
  * while two are being written.  A batch larger than wanted, up to 4 GiB, will
  * do.  An error is the load's first, of whichever batch, and is repeated;
  * nothing that is not yet visible will be.
  */
-STORE_API int store_load_add(struct store_load *l, struct store_batch *b,
-			     struct store_error *err);
-STORE_API int store_load_commit(struct store_load *l, struct store_error *err);
+int store_load_add(struct store_load *l, struct store_batch *b,
+		   struct store_error *err);
+int store_load_commit(struct store_load *l, struct store_error *err);
 /* Drops what was not committed.  Before store_close(); NULL is fine. */
-STORE_API void store_load_free(struct store_load *l);
+void store_load_free(struct store_load *l);
 
 /* What went wrong since the last call beside what succeeded: 1 and *err. */
-STORE_API int store_warning(struct store *db, struct store_error *err);
+int store_warning(struct store *db, struct store_error *err);
 
 /* ---- configuration ---- */
 
@@ -335,10 +346,9 @@ struct store_configuration {
  * *out is the caller's until store_configuration_free().  `db` NULL: what a
  * new store has where nothing is said.
  */
-STORE_API int store_configuration(struct store *db,
-				  struct store_configuration *out,
-				  struct store_error *err);
-STORE_API void store_configuration_free(struct store_configuration *c);
+int store_configuration(struct store *db, struct store_configuration *out,
+			struct store_error *err);
+void store_configuration_free(struct store_configuration *c);
 
 /*
  * What is to be different; the rest stays.  A value "default" takes a setting
@@ -362,32 +372,28 @@ struct store_change {
  *   STORE_ECONFIG  an unknown option, or a value out of its bounds
  *   STORE_EACCESS  the handle was not opened with STORE_WRITE
  */
-STORE_API int store_configure(struct store *db,
-			      const struct store_change *change,
-			      struct store_error *err);
+int store_configure(struct store *db, const struct store_change *change,
+		    struct store_error *err);
 
 /*
- * What a strategy is and which settings it takes, as lines of JSON (the
- * schema is in formats/config.md), handed to `sink`; its code is loaded for
- * that.  With settings: judged, and told as their values.  `plugins` as in
- * store_config.
+ * What a strategy is and which settings it takes, as lines of JSON (see
+ * formats/config.md), handed to `sink`; its code is loaded for that.  With
+ * settings: judged, and told as their values.  `plugins` as in store_config.
  *   STORE_ECONFIG  no such strategy, or refused; a setting it does not take
  */
-STORE_API int store_strategy(const char *plugins, const char *name,
-			     const struct store_setting_text *settings,
-			     size_t n, store_sink *sink, void *ctx,
-			     struct store_error *err);
+int store_strategy(const char *plugins, const char *name,
+		   const struct store_setting_text *settings, size_t n,
+		   store_sink *sink, void *ctx, struct store_error *err);
 
 /* ---- maintenance ---- */
 
 /*
  * Bring the memtable into tables, then sweep files that nothing needs any
- * more (also when there is nothing to flush).  Returns how many logs were
- * flushed.
+ * more, in any case.  Returns how many logs were flushed.
  */
-STORE_API int store_flush(struct store *db, struct store_error *err);
+int store_flush(struct store *db, struct store_error *err);
 /* Would store_flush() write a table?  1 or 0. */
-STORE_API int store_flush_is_needed(struct store *db, struct store_error *err);
+int store_flush_is_needed(struct store *db, struct store_error *err);
 
 /* How far a compaction has come; bytes are of its jobs' input. */
 struct store_progress {
@@ -440,10 +446,8 @@ struct store_compact_result {
  *   STORE_EINVAL   `from` is not below `to`
  *   STORE_ENOSPACE the disk is too full for even one piece of a job
  */
-STORE_API int store_compact(struct store *db,
-			    const struct store_compact_config *config,
-			    struct store_compact_result *result,
-			    struct store_error *err);
+int store_compact(struct store *db, const struct store_compact_config *config,
+		  struct store_compact_result *result, struct store_error *err);
 
 struct store_need {
 	uint64_t bytes; /* that compaction would read by and by, roughly */
@@ -455,9 +459,8 @@ struct store_need {
  * and *need.  A handle that only reads will do.
  *   STORE_ECONFIG  as store_compact()
  */
-STORE_API int store_compact_need(struct store *db, const char *strategy,
-				 struct store_need *need,
-				 struct store_error *err);
+int store_compact_need(struct store *db, const char *strategy,
+		       struct store_need *need, struct store_error *err);
 
 /* How far flushes are ahead of compaction. */
 enum store_pressure_level {
@@ -485,8 +488,8 @@ struct store_pressure {
  * when the job is done; but after a second at most, and a handle waits ten
  * seconds for one job, not more.
  */
-STORE_API int store_pressure(struct store *db, struct store_pressure *p,
-			     struct store_error *err);
+int store_pressure(struct store *db, struct store_pressure *p,
+		   struct store_error *err);
 
 /*
  * Plans as text (formats/plan.md).  What store_compact() with this `config`
@@ -494,15 +497,14 @@ STORE_API int store_pressure(struct store *db, struct store_pressure *p,
  * `json`; nothing is changed, and a handle that only reads will do.
  *   STORE_ECONFIG  as store_compact()
  */
-STORE_API int store_compact_plan(struct store *db,
-				 const struct store_compact_config *config,
-				 struct buf *json, struct store_error *err);
+int store_compact_plan(struct store *db,
+		       const struct store_compact_config *config,
+		       struct buf *json, struct store_error *err);
 
 /* What the strategy would be shown, as text; see store_compact_plan(). */
-STORE_API int store_compact_view(struct store *db,
-				 const struct store_compact_config *config,
-				 store_sink *sink, void *ctx,
-				 struct store_error *err);
+int store_compact_view(struct store *db,
+		       const struct store_compact_config *config,
+		       store_sink *sink, void *ctx, struct store_error *err);
 
 /*
  * Carry out a plan, whoever wrote it, after the same checks as a strategy's;
@@ -512,11 +514,10 @@ STORE_API int store_compact_view(struct store *db,
  *   STORE_ECORRUPT  it is no plan
  *   STORE_ECONFIG   a plan for another store, or refused; nothing was done
  */
-STORE_API int store_compact_apply(struct store *db,
-				  const struct store_compact_config *config,
-				  struct slice json,
-				  struct store_compact_result *result,
-				  struct store_error *err);
+int store_compact_apply(struct store *db,
+			const struct store_compact_config *config,
+			struct slice json, struct store_compact_result *result,
+			struct store_error *err);
 
 struct store_stat {
 	/* the store */
@@ -538,8 +539,8 @@ struct store_stat {
 	uint64_t bytes_written;
 };
 
-STORE_API int store_stat(struct store *db, struct store_stat *stat,
-			 struct store_error *err);
+int store_stat(struct store *db, struct store_stat *stat,
+	       struct store_error *err);
 
 /* ---- asynchronous ---- */
 
@@ -566,17 +567,14 @@ struct store_completion {
  * Keys, values and the batch are copied.  `id` may be NULL.
  *   STORE_EFULL  the queue is at its depth; reap, then try again
  */
-STORE_API int store_submit_get(struct store *db, struct slice key, void *user,
-			       uint64_t *id, struct store_error *err);
-STORE_API int store_submit_put(struct store *db, struct slice key,
-			       struct slice value, void *user, uint64_t *id,
-			       struct store_error *err);
-STORE_API int store_submit_delete(struct store *db, struct slice key,
-				  void *user, uint64_t *id,
-				  struct store_error *err);
-STORE_API int store_submit_write(struct store *db, const struct store_batch *b,
-				 void *user, uint64_t *id,
-				 struct store_error *err);
+int store_submit_get(struct store *db, struct slice key, void *user,
+		     uint64_t *id, struct store_error *err);
+int store_submit_put(struct store *db, struct slice key, struct slice value,
+		     void *user, uint64_t *id, struct store_error *err);
+int store_submit_delete(struct store *db, struct slice key, void *user,
+			uint64_t *id, struct store_error *err);
+int store_submit_write(struct store *db, const struct store_batch *b,
+		       void *user, uint64_t *id, struct store_error *err);
 
 /*
  * Take up to `n` completions, in the order of their submits.  Waits up to
@@ -584,14 +582,16 @@ STORE_API int store_submit_write(struct store *db, const struct store_batch *b,
  * Returns how many, 0 when none came or none is under way.  The caller frees
  * each value.  Completions not reaped count against the depth.
  */
-STORE_API int store_reap(struct store *db, struct store_completion *c, int n,
-			 int timeout_ms, struct store_error *err);
+int store_reap(struct store *db, struct store_completion *c, int n,
+	       int timeout_ms, struct store_error *err);
 
 /*
  * An eventfd, readable while completions wait, for poll(); the handle's, not
  * to be read or closed by the caller.
  */
-STORE_API int store_queue_fd(struct store *db, struct store_error *err);
+int store_queue_fd(struct store *db, struct store_error *err);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -23,7 +23,7 @@ struct database {
 struct reader {
 	struct store *db;
 	struct store_iter *it;
-	struct buf value;
+	struct store_pin value;
 	struct store_error err;
 };
 
@@ -148,17 +148,17 @@ static void close_reader(void *reader)
 
 	if (r->it)
 		store_iter_close(r->it);
-	buf_free(&r->value);
+	store_pin_release(&r->value);
 	free(r);
 }
 
 static bool get(void *reader, struct slice key, struct slice *value)
 {
 	struct reader *r = reader;
-	int found = store_get(r->db, key, &r->value, &r->err);
+	int found = store_get_pinned(r->db, key, &r->value, &r->err);
 
 	check(found, &r->err);
-	*value = buf_slice(&r->value);
+	*value = r->value.value;
 	return found > 0;
 }
 

@@ -158,14 +158,25 @@ static void check_get(struct world *w, struct slice key)
 	MUST(!found || slice_eq(buf_slice(&v), buf_slice(&w->m.p[i].value)));
 }
 
-static void op_get_present(struct world *w)
+/* What was pinned before is as it was; then another one. */
+static void op_pin(struct world *w)
 {
-	check_get(w, present_key(w));
+	struct slice v = buf_slice(&w->pinned), key;
+	bool found;
+	size_t i;
+
+	MUST(slice_eq(w->pin.value, v));
+	key = below(w, 9) ? present_key(w) : any_key(w);
+	i = model_find(&w->m, key, &found);
+	MUST(store_get_pinned(w->db, key, &w->pin, &err) == found);
+	v = found ? buf_slice(&w->m.p[i].value) : SLICE_NULL;
+	MUST(slice_eq(w->pin.value, v));
+	buf_assign(&w->pinned, v);
 }
 
-static void op_get_any(struct world *w)
+static void op_get(struct world *w)
 {
-	check_get(w, any_key(w));
+	check_get(w, below(w, 2) ? present_key(w) : any_key(w));
 }
 
 static int collect(void *ctx, struct slice piece)
@@ -363,6 +374,8 @@ static void close_all(struct world *w)
 	for (size_t i = 0; i < MAX_SNAPSHOTS; i++)
 		if (w->snap[i])
 			free_snapshot(w, i);
+	store_pin_release(&w->pin);
+	buf_clear(&w->pinned);
 	store_close(w->db);
 	store_close(w->other);
 	w->db = w->other = NULL;
@@ -459,8 +472,8 @@ static const struct {
 	{ "load", op_load, 3 },
 	{ "empty batch", op_empty_batch, 1 },
 	{ "sync", op_sync, 2 },
-	{ "get present", op_get_present, 60 },
-	{ "get any", op_get_any, 60 },
+	{ "pin", op_pin, 60 },
+	{ "get", op_get, 60 },
 	{ "read", op_read, 20 },
 	{ "exists", op_exists, 20 },
 	{ "forward", op_forward, 6 },
@@ -554,6 +567,7 @@ static void run_seed(uint64_t seed, uint64_t n)
 	op_forward(w);
 	op_verify(w);
 	close_all(w);
+	buf_free(&w->pinned);
 	model_free(&w->m);
 	snprintf(command, sizeof(command), "rm -rf %s", w->dir);
 	CHECK(system(command) == 0);

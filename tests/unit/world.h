@@ -24,6 +24,8 @@ struct world {
 	struct model m;
 	struct store_snapshot *snap[MAX_SNAPSHOTS];
 	struct model was[MAX_SNAPSHOTS];
+	struct store_pin pin; /* its value is `pinned` */
+	struct buf pinned;
 	uint64_t random;
 	const char *op;
 	uint64_t seed, step;
