@@ -77,15 +77,19 @@ static void grow(struct memtable *m, const struct root *before,
 
 /*
  * The batch, through a map where there is room for it.  Its header comes
- * first: should we die now, that is how it is seen that this is no room.
+ * first: should we die now, that is how it is seen that this is no room.  Not
+ * through the map if a sync waits: that would write all of the page cache's
+ * folio, as a rule the whole room, and pwrite only the touched pages.  A large
+ * batch is on its way to the disk while the tree is worked on.
  */
 static int write_batch(struct memtable *m, uint64_t at, struct slice batch,
-		       struct store_error *err)
+		       bool durable, struct store_error *err)
 {
 	const uint8_t *entries = batch.data + WAL_BATCH_HEADER;
 	int r;
 
-	if (batch.len <= SMALL_BATCH && at + batch.len <= m->log_end &&
+	if (!durable && batch.len <= SMALL_BATCH &&
+	    at + batch.len <= m->log_end &&
 	    view_poke(&m->log, at, batch.data, WAL_BATCH_HEADER) &&
 	    view_poke(&m->log, at + WAL_BATCH_HEADER, entries,
 		      batch.len - WAL_BATCH_HEADER))
@@ -94,6 +98,8 @@ static int write_batch(struct memtable *m, uint64_t at, struct slice batch,
 		     err);
 	if (r == 0 && m->log_end < at + batch.len)
 		m->log_end = at + batch.len;
+	if (r == 0 && durable && batch.len > SMALL_BATCH)
+		os.writeback(m->log.fd, (off_t)at, (off_t)batch.len);
 	return r;
 }
 
@@ -181,17 +187,19 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 	if (r < 0)
 		return r;
 	tree_edit_init(&e, m, at);
-	r = tree_edit_commit(&e, buf_slice(&db->scratch), c->batch->count,
-			     chain, err);
-	if (r < 0)
-		goto out;
-#ifdef MUTANT_publish_before_append
-	r = publish(m, at, &e, err);
-#endif
-	r = write_batch(m, at->log_bytes, buf_slice(&db->scratch), err);
 #ifndef MUTANT_publish_before_append
+	r = write_batch(m, at->log_bytes, buf_slice(&db->scratch), c->durable,
+			err);
+#endif
+	if (r == 0)
+		r = tree_edit_commit(&e, buf_slice(&db->scratch),
+				     c->batch->count, chain, err);
 	if (r == 0)
 		r = publish(m, at, &e, err);
+#ifdef MUTANT_publish_before_append
+	if (r == 0)
+		r = write_batch(m, at->log_bytes, buf_slice(&db->scratch),
+				c->durable, err);
 #endif
 	if (r < 0) {
 		/* As if it had never been tried, also after a crash. */

@@ -303,4 +303,64 @@ TEST(a_reader_that_is_private_sees_what_is_written_into_room)
 	store_close(db);
 }
 
+/* What was asked of the kernel: w pwrite, b writeback, s fdatasync. */
+static char asked[16];
+
+static void note(char what)
+{
+	size_t n = strlen(asked);
+
+	if (n < sizeof(asked) - 1)
+		asked[n] = what;
+}
+
+static ssize_t note_pwrite(int fd, const void *p, size_t n, off_t off)
+{
+	note('w');
+	return pwrite(fd, p, n, off);
+}
+
+static int note_writeback(int fd, off_t off, off_t n)
+{
+	(void)fd, (void)off, (void)n;
+	note('b');
+	return 0;
+}
+
+static int note_sync(int fd)
+{
+	note('s');
+	return fdatasync(fd);
+}
+
+static const char *asked_by(struct store *db, size_t value,
+			    enum store_sync sync)
+{
+	static uint8_t bytes[10000];
+	struct os real = os;
+
+	memset(asked, 0, sizeof(asked));
+	os.pwrite = note_pwrite;
+	os.writeback = note_writeback;
+	os.fdatasync = note_sync;
+	CHECK_OK(store_put(db, slice_str("k"), slice_make(bytes, value), sync,
+			   &err),
+		 err);
+	os = real;
+	return asked;
+}
+
+TEST(what_is_synced_is_written_around_the_map_and_if_large_is_on_its_way_at_once)
+{
+	struct store *db = new_store();
+
+	put(db, "a", "1", STORE_NOSYNC);
+	fill_as_tenant(db, 2 * (uint64_t)WAL_ROOM);
+	put(db, "b", "2", STORE_SYNC);
+	CHECK(strcmp(asked_by(db, 10, STORE_NOSYNC), "") == 0);
+	CHECK(strcmp(asked_by(db, 10, STORE_SYNC), "ws") == 0);
+	CHECK(strcmp(asked_by(db, 10000, STORE_SYNC), "wbs") == 0);
+	store_close(db);
+}
+
 TEST_MAIN()
