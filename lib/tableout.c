@@ -103,6 +103,9 @@ int tableout_drain(struct tableout *o, struct store_error *err)
 		return r;
 	XXH3_64bits_update(o->sum, o->pending.data, o->pending.len);
 	COUNT(o->counters, bytes_written, o->pending.len);
+	/* The disk works beside us, and not all of it when we call fsync. */
+	if (o->pending.len >= WRITE_BYTES)
+		os.writeback(o->fd, (off_t)o->off, (off_t)o->pending.len);
 	o->off += o->pending.len;
 	buf_clear(&o->pending);
 	return 0;

@@ -50,6 +50,43 @@ TEST(a_block_holds_four_large_records_unless_they_take_twice_its_bytes)
 	CHECK(blocks_of(4000) == 12);
 }
 
+static off_t on_its_way; /* bytes, from the beginning of the file on */
+
+static int note_writeback(int fd, off_t off, off_t n)
+{
+	(void)fd;
+	if (off == on_its_way)
+		on_its_way += n;
+	return 0;
+}
+
+TEST(a_large_table_is_on_its_way_to_the_disk_while_it_is_written)
+{
+	struct dir d = scratch_open();
+	struct records rs = records_make(12, false, 3);
+	struct os real = os;
+	struct table_meta meta;
+	struct build_spec spec;
+	struct options o;
+	unsigned seed = 1;
+
+	options_default(&o);
+	for (size_t i = 0; i < rs.n; i++) {
+		rs.r[i].kind = ENTRY_PUT;
+		buf_clear(&rs.r[i].value);
+		random_bytes(&rs.r[i].value, 60000, &seed);
+	}
+	spec = spec_make(&d, &o, CODEC_NONE, 42);
+	os.writeback = note_writeback;
+	meta = table_make(&spec, &rs);
+	os = real;
+	CHECK(on_its_way >= 512 << 10);
+	CHECK((uint64_t)on_its_way <= meta.bytes);
+	table_meta_release(&meta);
+	records_free(&rs);
+	scratch_close(&d);
+}
+
 TEST(the_properties_tell_what_the_builder_was_told)
 {
 	static const uint64_t replaces[] = { 7, 9 };
