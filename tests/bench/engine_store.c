@@ -221,9 +221,10 @@ static bool prev(void *reader, struct engine_op *at)
 const struct engine engine = {
 	.name = "ours",
 	.settings =
-		"defaults (WAL, checksums, LZ4, 64 MiB write buffer, 4 KiB "
-		"blocks, Bloom filter 10 bits); STORE_BACKGROUND; one thread "
-		"compacts when store_pressure() says so",
+		"defaults (WAL, checksums, LZ4, 64 MiB write buffer, 3 KiB "
+		"blocks, Bloom filter 10 bits); STORE_BACKGROUND; "
+		"store_get_pinned; one thread compacts when store_pressure() "
+		"says so",
 	.open = open_store,
 	.close = close_store,
 	.write = write_store,
