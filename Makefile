@@ -192,7 +192,7 @@ asan:
 	  SANITIZED=1 check
 
 TSAN_UNITS = $(addprefix $(BUILD)/tsan/tests/unit/,test_threads test_queue test_cut \
-  test_flusher test_table test_guide test_tenure test_tree)
+  test_flusher test_table test_build test_guide test_tenure test_tree)
 tsan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan STATIC=0 OPT='-O1 -g' \
 	  HARDEN= SANITIZE='-fsanitize=thread -Wno-tsan' \

@@ -2,8 +2,7 @@
 
 #include "formats/bloom.h"
 #include "formats/props.h"
-#include "lib/buildindex.h"
-#include "lib/tableout.h"
+#include "lib/packing.h"
 
 #define CHUNKS_MAX 20u /* bytes that name a value's chunks, at most */
 
@@ -12,6 +11,7 @@ struct build {
 	struct tableout out;
 	struct block_writer data;
 	struct places blocks;
+	struct packing *packing;  /* who writes data blocks, or NULL */
 	struct sst_place unnamed; /* a data block that has no separator yet */
 	struct buf hashes;	  /* uint64_t each, for the filter */
 	struct buf value;	  /* of an entry whose value is in chunks */
@@ -23,6 +23,7 @@ struct build {
 
 static void build_free(struct build *b)
 {
+	packing_free(b->packing);
 	tableout_release(&b->out);
 	block_writer_release(&b->data);
 	places_release(&b->blocks);
@@ -48,6 +49,11 @@ int build_open(struct build **out, const struct build_spec *spec,
 		free(b);
 		return r;
 	}
+	if (spec->packs &&
+	    (r = packing_new(&b->packing, &b->out, &b->blocks, err)) < 0) {
+		build_abort(b);
+		return r;
+	}
 	*out = b;
 	return 0;
 }
@@ -56,6 +62,8 @@ void build_abort(struct build *b)
 {
 	if (!b)
 		return;
+	packing_free(b->packing);
+	b->packing = NULL;
 	tableout_abort(&b->out);
 	build_free(b);
 }
@@ -65,6 +73,10 @@ static int end_data_block(struct build *b, struct store_error *err)
 	if (b->data.count == 0)
 		return 0;
 	b->data_blocks++;
+	if (b->packing) {
+		b->unnamed.len = 1;
+		return packing_add(b->packing, &b->data, err);
+	}
 	return tableout_writer(&b->out, &b->data, SST_DATA, &b->unnamed, err);
 }
 
@@ -76,8 +88,19 @@ static int name_block(struct build *b, struct slice separator,
 
 	if (b->unnamed.len == 0)
 		return 0;
-	r = places_add(&b->blocks, separator, b->unnamed, err);
+	r = b->packing ? packing_name(b->packing, separator, err)
+		       : places_add(&b->blocks, separator, b->unnamed, err);
 	b->unnamed.len = 0;
+	return r;
+}
+
+/* From now on all is written by who calls. */
+static int end_packing(struct build *b, struct store_error *err)
+{
+	int r = b->packing ? packing_drain(b->packing, err) : 0;
+
+	packing_free(b->packing);
+	b->packing = NULL;
 	return r;
 }
 
@@ -181,17 +204,18 @@ int build_add(struct build *b, struct iter *it, struct store_error *err)
 	if (is_full(b, e->key.len, out.chunked ? CHUNKS_MAX : out.value.len) &&
 	    (r = end_data_block(b, err)) < 0)
 		return r;
-	if (out.chunked) {
-		if ((r = put_chunks(b, it, &b->value, err)) < 0)
-			return r;
-		out.value = buf_slice(&b->value);
-	}
 	if (b->unnamed.len) {
 		struct slice last = build_last_key(b);
 
 		r = name_block(b, sst_separator(last, e->key), err);
 		if (r < 0)
 			return r;
+	}
+	if (out.chunked) {
+		if ((r = end_packing(b, err)) < 0 ||
+		    (r = put_chunks(b, it, &b->value, err)) < 0)
+			return r;
+		out.value = buf_slice(&b->value);
 	}
 	if (block_writer_add(&b->data, e->key, &out) < 0 ||
 	    (b->spec->options->filter_bits &&
@@ -205,8 +229,11 @@ int build_add(struct build *b, struct iter *it, struct store_error *err)
 
 uint64_t build_bytes(const struct build *b)
 {
-	return tableout_end(&b->out) + block_writer_size(&b->data) +
-	       b->blocks.bytes.len +
+	uint64_t written =
+		b->packing ? packing_bytes(b->packing)
+			   : tableout_end(&b->out) + b->blocks.bytes.len;
+
+	return written + block_writer_size(&b->data) +
 	       b->entries * b->spec->options->filter_bits / 8 + SST_FOOTER;
 }
 
@@ -330,7 +357,8 @@ static int put_body(struct build *b, struct store_error *err)
 		return store_fail(err, STORE_EBUG, "%s: a table of no entries",
 				  b->out.tmp);
 	if ((r = end_data_block(b, err)) < 0 ||
-	    (r = name_block(b, build_last_key(b), err)) < 0)
+	    (r = name_block(b, build_last_key(b), err)) < 0 ||
+	    (r = end_packing(b, err)) < 0)
 		return r;
 	b->footer.data_bytes = tableout_end(&b->out);
 	if ((r = put_filter(b, err)) < 0)

@@ -44,6 +44,7 @@ struct build_spec {
 	/* before umask: 0444, or 0644 when it is to be sealed */
 	mode_t mode;
 	struct counters *counters; /* or NULL */
+	bool packs;		   /* with a thread of its own (packing.h) */
 };
 
 /* `spec` and what it points to must stay until build_finish or _abort. */

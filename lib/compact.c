@@ -75,7 +75,8 @@ static int do_claimed(struct compaction *c, const struct plan_job *planned,
 		r = plan_job_check(&j, &o.s, c->drops, &why, err);
 	}
 	if (r == 1)
-		r = job_run(c->db, &j, &o, &c->pace, result, err);
+		r = job_run(c->db, &j, &o, c->config->workers, &c->pace, result,
+			    err);
 	else
 		unclaim(c, &j, j.n_inputs);
 	outlook_release(&o);

@@ -14,6 +14,8 @@
 #define STEP_ENTRIES 1024
 /* A piece takes at most this share of the free disk. */
 #define DISK_SHARE 3
+/* Smaller tables are not worth a thread, and end where they should. */
+#define PACKS_FROM (UINT64_C(1) << 20)
 #define TABLE_LEAST (UINT64_C(64) << 10) /* however tight it is */
 
 struct job {
@@ -39,6 +41,7 @@ struct job {
 	uint64_t seen, told; /* entries; bytes that the pace knows of */
 	bool ending;	     /* the pace says so */
 	uint64_t gone;	     /* tombstones and expired entries left out */
+	bool packs;	     /* a thread packs the outputs */
 };
 
 /* ---- the inputs ---- */
@@ -396,6 +399,7 @@ static void fill_spec(struct job *job)
 		.created_ms = job->now_ms,
 		.mode = 0444,
 		.counters = &job->db->counters,
+		.packs = job->packs,
 	};
 	memcpy(job->spec.uuid, job->db->uuid, sizeof(job->spec.uuid));
 }
@@ -468,14 +472,15 @@ static void count(const struct job *job, struct store_compact_result *result)
 }
 
 int job_run(struct store *db, const struct plan_job *j, const struct outlook *o,
-	    struct pace *pace, struct store_compact_result *result,
-	    struct store_error *err)
+	    unsigned threads, struct pace *pace,
+	    struct store_compact_result *result, struct store_error *err)
 {
 	struct job job = { .db = db,
 			   .plan = j,
 			   .o = o,
 			   .pace = pace,
 			   .pieces = PIECES_INIT,
+			   .packs = threads > 1 && j->table_bytes >= PACKS_FROM,
 			   .fence = FENCE_INIT,
 			   .now_ms = os.now_ms() };
 	int r = pieces_init(&job.pieces, db, j, o, err);

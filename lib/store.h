@@ -413,7 +413,7 @@ struct store_compact_config {
 	uint64_t max_bytes; /* input that jobs may read; 0: no limit */
 	uint64_t rate;	    /* bytes written a second; 0: no limit */
 	uint64_t until_ms;  /* Unix time at which to end; 0: none */
-	unsigned workers;   /* threads; 0 or 1: the caller's alone */
+	unsigned workers;   /* jobs at a time; above 1, two threads each */
 	/*
 	 * When it becomes nonzero: end at the next table boundary and keep
 	 * what is finished.  May be NULL; a signal handler may set it.

@@ -105,6 +105,31 @@ shape() {
   shape tiered 'map(length <= 4) | all'
 }
 
+@test "compact: with -j 2 a second thread packs, and the run is the same" {
+  needs_strace
+  local j
+  lsm-init maintenance=cron compression_last=none
+  for j in 3 2 1; do
+    seq "$j" "$j" 200000 | sed "s/\$/\t$j $(printf '%0100d' 0)/" | lsm-put
+    lsm-flush
+  done
+  cp -r data two
+  for j in 1 2; do
+    [ "$j" = 1 ] || { mv data one && mv two data; }
+    lsm-compact --all --plan | jq '.jobs[].table_bytes = 4194304' > plan.json
+    strace -f -qq -o "threads$j" -e trace=clone,clone3 \
+      lsm-compact --apply plan.json -q -j "$j"
+    lsm-verify -q --strict
+    lsm-scan | md5sum > "scan$j"
+    jq -c '[.levels[][] | length]' data/MANIFEST.json > "tables$j"
+  done
+  diff scan1 scan2
+  diff tables1 tables2
+  [ "$(grep -c CLONE_THREAD threads1)" -eq 0 ]
+  # One worker more, and one to pack for each table that is worth it.
+  [ "$(grep -c CLONE_THREAD threads2)" -ge 2 ]
+}
+
 @test "compact: without a plugin in LSM_PLUGINS lsm-compact ends 78" {
   mkdir none
   chmod go-w none

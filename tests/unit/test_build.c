@@ -50,6 +50,108 @@ TEST(a_block_holds_four_large_records_unless_they_take_twice_its_bytes)
 	CHECK(blocks_of(4000) == 12);
 }
 
+static int same_random(void *p, size_t n)
+{
+	memset(p, 7, n);
+	return 0;
+}
+
+/* The bytes of the table, and in *asked what build_bytes() said last. */
+static struct buf bytes_of(const struct records *rs, bool packs,
+			   uint64_t *asked)
+{
+	struct dir d = scratch_open();
+	struct store_error err = STORE_ERROR_INIT;
+	struct os real = os;
+	struct buf all = BUF_INIT;
+	struct table_meta meta;
+	struct build_spec spec;
+	struct options o;
+	struct build *b;
+	int fd;
+
+	options_default(&o);
+	spec = spec_make(&d, &o, CODEC_LZ4, 42);
+	spec.packs = packs;
+	os.random = same_random;
+	CHECK_OK(build_open(&b, &spec, &err), err);
+	os = real;
+	for (size_t i = 0; i < rs->n; i++)
+		CHECK_OK(record_add(b, &rs->r[i], &err), err);
+	*asked = build_bytes(b);
+	CHECK_OK(build_finish(b, &meta, &err), err);
+	buf_reserve(&all, meta.bytes);
+	fd = os_open(&d, "000042.sst", O_RDONLY, 0, &err);
+	CHECK_OK(fd, err);
+	CHECK(read(fd, all.data, meta.bytes) == (ssize_t)meta.bytes);
+	all.len = meta.bytes;
+	os_close(fd);
+	table_meta_release(&meta);
+	scratch_close(&d);
+	return all;
+}
+
+static void check_packs(size_t n, bool large)
+{
+	struct records rs = records_make(n, large, 5);
+	uint64_t alone, two, again;
+	struct buf a = bytes_of(&rs, false, &alone);
+	struct buf b = bytes_of(&rs, true, &two);
+	struct buf c = bytes_of(&rs, true, &again);
+
+	CHECK(slice_eq(buf_slice(&a), buf_slice(&b)));
+	CHECK(slice_eq(buf_slice(&a), buf_slice(&c)));
+	CHECK(two == again);
+	CHECK(two > alone / 100 * 98 && two < alone / 100 * 102);
+	buf_free(&a);
+	buf_free(&b);
+	buf_free(&c);
+	records_free(&rs);
+}
+
+TEST(a_thread_that_packs_writes_the_same_table_and_says_as_long_it_is)
+{
+	check_packs(60000, false);
+	check_packs(5000, true);
+}
+
+static ssize_t full_disk(int fd, const void *p, size_t n, off_t off)
+{
+	(void)fd;
+	(void)p;
+	(void)n;
+	(void)off;
+	errno = ENOSPC;
+	return -1;
+}
+
+TEST(what_a_thread_that_packs_could_not_write_is_told_and_leaves_no_file)
+{
+	struct dir d = scratch_open();
+	struct store_error err = STORE_ERROR_INIT;
+	struct records rs = records_make(60000, false, 5);
+	struct os real = os;
+	struct build_spec spec;
+	struct options o;
+	struct build *b;
+	size_t i = 0;
+	int r = 0;
+
+	options_default(&o);
+	spec = spec_make(&d, &o, CODEC_LZ4, 42);
+	spec.packs = true;
+	CHECK_OK(build_open(&b, &spec, &err), err);
+	os.pwrite = full_disk;
+	while (r == 0 && i < rs.n)
+		r = record_add(b, &rs.r[i++], &err);
+	os = real;
+	CHECK(r == STORE_ENOSPACE && err.code == STORE_ENOSPACE);
+	build_abort(b);
+	CHECK(rmdir(d.path) == 0);
+	records_free(&rs);
+	dir_close(&d);
+}
+
 static off_t on_its_way; /* bytes, from the beginning of the file on */
 
 static int note_writeback(int fd, off_t off, off_t n)
@@ -174,16 +276,6 @@ TEST(a_table_of_nothing_is_refused_and_leaves_no_file)
 	CHECK(build_finish(b, &meta, &err) == STORE_EBUG);
 	CHECK(rmdir(d.path) == 0);
 	dir_close(&d);
-}
-
-static ssize_t full_disk(int fd, const void *p, size_t n, off_t off)
-{
-	(void)fd;
-	(void)p;
-	(void)n;
-	(void)off;
-	errno = ENOSPC;
-	return -1;
 }
 
 static int bad_fsync(int fd)

@@ -1,0 +1,42 @@
+/*
+ * packing.h - the data blocks of a table being built, compressed, summed up
+ * and written by a thread of their own.
+ *
+ * Blocks are collected to a packet; while the thread works on one, the next is
+ * collected.  What is written is the same as without it, and so is where a
+ * table ends: packing_bytes() goes by what had been written one packet ago,
+ * however fast the thread is.
+ *
+ * Used by build.c alone.  Between two packets, and until packing_end(), the
+ * output and the places belong to the thread.
+ */
+#ifndef LIB_PACKING_H
+#define LIB_PACKING_H
+
+#include "lib/buildindex.h"
+
+struct packing;
+
+/* `o` and `places` outlive it.  The thread begins with the first packet. */
+int packing_new(struct packing **out, struct tableout *o, struct places *places,
+		struct store_error *err);
+/* Waits, and ends the thread; what was collected since is lost.  NULL: fine. */
+void packing_free(struct packing *p);
+
+/* End what `w` holds, take it as the next block, clear `w`. */
+int packing_add(struct packing *p, struct block_writer *w,
+		struct store_error *err);
+/*
+ * The separator of the block added last; to be called before the next one.
+ * A full packet then goes to the thread, which is waited for if it still has
+ * the one before.  An error is the thread's first, of whichever packet.
+ */
+int packing_name(struct packing *p, struct slice separator,
+		 struct store_error *err);
+/* All that is named is written; the output is the caller's until the next. */
+int packing_drain(struct packing *p, struct store_error *err);
+
+/* What output and places will take, about, with all blocks that were added. */
+uint64_t packing_bytes(const struct packing *p);
+
+#endif
