@@ -87,7 +87,7 @@ class Bench:
             'table_bytes=%d' % buffer, 'table_bytes_max=%d' % buffer,
             'level_ratio=%d' % RATIO, 'level0_runs=%d' % LEVEL0_RUNS,
             'level0_hard=%d' % LEVEL0_HARD,
-            'filter_bits=%d' % FILTER_BITS)
+            'filter_bits=%d' % FILTER_BITS, 'block_bytes=4K')
         reads = json.loads(run(self.tools / 'fill', self.store, workload,
                                self.args.records, self.args.lookups))
         manifest = json.loads((self.store / 'MANIFEST.json').read_text())
