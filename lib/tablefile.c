@@ -109,10 +109,19 @@ uint64_t table_size(const struct table *t)
 	return t->size;
 }
 
-static bool in_tail(const struct table *t, struct sst_place place)
+static bool in_tail(const struct table *t, uint64_t off, uint64_t len)
 {
-	return place.off >= t->size - t->tail_len && place.off <= t->size &&
-	       place.len <= t->size - place.off;
+	return off >= t->size - t->tail_len && off <= t->size &&
+	       len <= t->size - off;
+}
+
+int table_read(struct table *t, struct window *w, uint64_t off, size_t len,
+	       struct slice *out, struct store_error *err)
+{
+	if (!in_tail(t, off, len))
+		return view_read(&t->view, w, off, len, t->size, out, err);
+	*out = slice_make(t->tail + (off + t->tail_len - t->size), len);
+	return 0;
 }
 
 int table_stored(struct table *t, struct window *w, struct sst_place place,
@@ -126,16 +135,9 @@ int table_stored(struct table *t, struct window *w, struct sst_place place,
 	if (place.len > sst_decoded_max(kind) + SST_TRAILER)
 		return table_corrupt(t, place.off,
 				     "a block with an impossible length", err);
-	if (in_tail(t, place)) {
-		stored = slice_make(t->tail +
-					    (place.off + t->tail_len - t->size),
-				    place.len);
-	} else {
-		r = view_read(&t->view, w, place.off, place.len, t->size,
-			      &stored, err);
-		if (r < 0)
-			return r;
-	}
+	r = table_read(t, w, place.off, place.len, &stored, err);
+	if (r < 0)
+		return r;
 	why = sst_block_check(stored, kind, t->footer.salt, place.off, b);
 	if (why)
 		return table_corrupt(t, place.off, why, err);

@@ -43,6 +43,9 @@ struct table {
 int table_corrupt(const struct table *t, uint64_t off, const char *why,
 		  struct store_error *err);
 
+/* Bytes of the file, valid like view_read()'s: of its end without a read. */
+int table_read(struct table *t, struct window *w, uint64_t off, size_t len,
+	       struct slice *out, struct store_error *err);
 /* Read a stored block and check it; b->payload is valid like view_read()'s. */
 int table_stored(struct table *t, struct window *w, struct sst_place place,
 		 enum sst_kind kind, struct sst_block *b,

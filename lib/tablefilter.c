@@ -16,9 +16,8 @@ int table_filter_page(struct table *t, struct window *w, uint64_t p,
 		*out = b;
 		return 0;
 	}
-	r = view_read(&t->view, w, off,
-		      bloom_page_len(t->footer.filter_blocks, p), t->size,
-		      &page, err);
+	r = table_read(t, w, off, bloom_page_len(t->footer.filter_blocks, p),
+		       &page, err);
 	if (r < 0)
 		return r;
 	if (!bloom_page_check(page, p, t->footer.salt))

@@ -1,5 +1,6 @@
 /* Tables: what was built is what is read, by every way of reading. */
 #include "formats/bloom.h"
+#include "lib/tablefile.h"
 #include "tests/unit/tables.h"
 
 #include <pthread.h>
@@ -276,6 +277,24 @@ TEST(opening_reads_the_footer_and_a_lookup_one_page_a_level)
 	CHECK(r == 0 && preads == 1);
 	os.pread = real_pread;
 	table_close(t);
+	lookup_release(&l);
+	teardown(&f);
+}
+
+TEST(a_table_of_a_page_is_read_once)
+{
+	struct fixture f;
+	struct lookup l = LOOKUP_INIT;
+
+	setup(&f, 12, false, CODEC_LZ4, 4096, 16, 0);
+	CHECK(table_size(f.t) < TABLE_TAIL);
+	real_pread = os.pread;
+	os.pread = count_pread;
+	preads = 0;
+	for (size_t i = 0; i < f.rs.n; i++)
+		CHECK(get(f.t, buf_slice(&f.rs.r[i].key), &l) == 1);
+	CHECK(preads == 0);
+	os.pread = real_pread;
 	lookup_release(&l);
 	teardown(&f);
 }
