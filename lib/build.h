@@ -47,6 +47,9 @@ struct build_spec {
 	bool packs;		   /* with a thread of its own (packing.h) */
 };
 
+/* Smaller tables are not worth a thread, and would not end where they should */
+#define BUILD_PACKS_FROM (UINT64_C(1) << 20)
+
 /* `spec` and what it points to must stay until build_finish or _abort. */
 int build_open(struct build **out, const struct build_spec *spec,
 	       struct store_error *err);

@@ -83,7 +83,9 @@ int flush_build(struct store *db, struct memtable *m, const struct root *at,
 				      .created_ms = os.now_ms(),
 				      .oldest_tombstone_ms = since_ms,
 				      .mode = 0444,
-				      .counters = &db->counters } };
+				      .counters = &db->counters,
+				      .packs = options->table_bytes >=
+					       BUILD_PACKS_FROM } };
 	struct iter *it = NULL;
 	int r;
 

@@ -14,8 +14,6 @@
 #define STEP_ENTRIES 1024
 /* A piece takes at most this share of the free disk. */
 #define DISK_SHARE 3
-/* Smaller tables are not worth a thread, and end where they should. */
-#define PACKS_FROM (UINT64_C(1) << 20)
 #define TABLE_LEAST (UINT64_C(64) << 10) /* however tight it is */
 
 struct job {
@@ -480,7 +478,8 @@ int job_run(struct store *db, const struct plan_job *j, const struct outlook *o,
 			   .o = o,
 			   .pace = pace,
 			   .pieces = PIECES_INIT,
-			   .packs = threads > 1 && j->table_bytes >= PACKS_FROM,
+			   .packs = threads > 1 &&
+				    j->table_bytes >= BUILD_PACKS_FROM,
 			   .fence = FENCE_INIT,
 			   .now_ms = os.now_ms() };
 	int r = pieces_init(&job.pieces, db, j, o, err);

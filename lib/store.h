@@ -388,8 +388,8 @@ int store_strategy(const char *plugins, const char *name,
 /* ---- maintenance ---- */
 
 /*
- * Bring the memtable into tables, then sweep files that nothing needs any
- * more, in any case.  Returns how many logs were flushed.
+ * Bring the memtable into tables, with a second thread, and sweep files that
+ * nothing needs any more, in any case.  Returns how many logs were flushed.
  */
 int store_flush(struct store *db, struct store_error *err);
 /* Would store_flush() write a table?  1 or 0. */
