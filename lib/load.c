@@ -49,6 +49,13 @@ struct arrivals {
 	size_t n; /* that many of the list */
 };
 
+/* The one behind the i-th.  The last one's link may be set meanwhile. */
+static struct piece *behind(const struct arrivals *a, const struct piece *p,
+			    size_t i)
+{
+	return i + 1 < a->n ? p->next : NULL;
+}
+
 static int load_edit(struct manifest *m, void *ctx, struct store_error *err)
 {
 	const struct arrivals *a = ctx;
@@ -64,7 +71,7 @@ static int load_edit(struct manifest *m, void *ctx, struct store_error *err)
 		r = manifest_remove_log(m, active->number, err);
 	if (r == 0 && m->n_logs)
 		return 1;
-	for (size_t i = 0; r == 0 && i < a->n; i++, p = p->next)
+	for (size_t i = 0; r == 0 && i < a->n; p = behind(a, p, i), i++)
 		r = loadrun_place(&p->run, m, err);
 	return r;
 }
@@ -78,7 +85,7 @@ static int install_arrivals(struct store *db, struct arrivals *a,
 	uint64_t age;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < a->n; i++, p = p->next) {
+	for (size_t i = 0; r == 0 && i < a->n; p = behind(a, p, i), i++) {
 		r = number_age(db, &age, err);
 		if (r == 0)
 			r = loadrun_finish(&p->run, age, err);
@@ -88,7 +95,7 @@ static int install_arrivals(struct store *db, struct arrivals *a,
 	if (r > 0)
 		r = store_fail(err, STORE_EBUG, "load: a log is left");
 	p = a->first;
-	for (size_t i = 0; i < a->n; i++, p = p->next)
+	for (size_t i = 0; i < a->n; p = behind(a, p, i), i++)
 		loadrun_release(&p->run, db, !named);
 	return r;
 }

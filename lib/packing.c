@@ -62,9 +62,9 @@ static struct slice part(const struct buf *b, uint32_t from, uint32_t to)
 	return slice_make(b->data + from, to - from);
 }
 
-static int write_packet(struct packing *p, struct store_error *err)
+static int write_packet(struct packing *p, const struct packet *k,
+			struct store_error *err)
 {
-	const struct packet *k = &p->given;
 	uint32_t from[2] = { 0, 0 }, to[2];
 	struct sst_place place;
 	int r = 0;
@@ -96,7 +96,7 @@ static void *work(void *ctx)
 		}
 		pthread_mutex_unlock(&p->mutex);
 		err = STORE_ERROR_INIT;
-		r = write_packet(p, &err);
+		r = write_packet(p, &p->given, &err);
 		pthread_mutex_lock(&p->mutex);
 		if (r < 0) {
 			p->r = r;
@@ -152,7 +152,7 @@ static int give(struct packing *p, struct store_error *err)
 	p->busy = p->started;
 	pthread_cond_signal(&p->changed);
 	pthread_mutex_unlock(&p->mutex);
-	return p->started ? 0 : write_packet(p, err);
+	return p->started ? 0 : write_packet(p, &p->given, err);
 }
 
 void packing_free(struct packing *p)
@@ -201,9 +201,14 @@ int packing_name(struct packing *p, struct slice separator,
 
 int packing_drain(struct packing *p, struct store_error *err)
 {
-	int r = p->collected.ends.len ? give(p, err) : 0;
+	int r = await(p, err);
 
-	return r < 0 ? r : await(p, err);
+	/* The rest is less than a packet, and nobody would be beside it. */
+	if (r < 0 || p->collected.ends.len == 0)
+		return r;
+	r = write_packet(p, &p->collected, err);
+	packet_clear(&p->collected);
+	return r;
 }
 
 uint64_t packing_bytes(const struct packing *p)
