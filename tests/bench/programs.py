@@ -154,7 +154,7 @@ class Programs:
             records = many * PER_TABLE
             self.remove('tables.' + store)
             self.sh('lsm-init -d {w}/tables.%s maintenance=cron '
-                    'table_bytes=%s write_buffer=1G && '
+                    'table_bytes=%s block_bytes=4K write_buffer=1G && '
                     'head -n %d {w}/kv.tsv | lsm-put -d {w}/tables.%s && '
                     'lsm-flush -d {w}/tables.%s' % (
                         store, size, records, store, store))

@@ -52,7 +52,7 @@ class Scale:
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
         self.run('lsm-init', '-q', 'maintenance=cron', 'table_bytes=4K',
-                 'table_bytes_max=4K', 'write_buffer=1G')
+                 'table_bytes_max=4K', 'block_bytes=4K', 'write_buffer=1G')
         tsv = self.work / 'tsv'
         with open(tsv, 'w') as f:
             subprocess.run([self.tools / 'data', 'tsv',
