@@ -62,8 +62,6 @@ void build_abort(struct build *b)
 {
 	if (!b)
 		return;
-	packing_free(b->packing);
-	b->packing = NULL;
 	tableout_abort(&b->out);
 	build_free(b);
 }
@@ -74,7 +72,7 @@ static int end_data_block(struct build *b, struct store_error *err)
 		return 0;
 	b->data_blocks++;
 	if (b->packing) {
-		b->unnamed.len = 1;
+		b->unnamed.len = 1; /* its place the thread will know */
 		return packing_add(b->packing, &b->data, err);
 	}
 	return tableout_writer(&b->out, &b->data, SST_DATA, &b->unnamed, err);
@@ -97,9 +95,8 @@ static int name_block(struct build *b, struct slice separator,
 /* From now on all is written by who calls. */
 static int end_packing(struct build *b, struct store_error *err)
 {
-	int r = b->packing ? packing_drain(b->packing, err) : 0;
+	int r = packing_end(b->packing, err);
 
-	packing_free(b->packing);
 	b->packing = NULL;
 	return r;
 }

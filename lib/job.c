@@ -39,7 +39,7 @@ struct job {
 	uint64_t seen, told; /* entries; bytes that the pace knows of */
 	bool ending;	     /* the pace says so */
 	uint64_t gone;	     /* tombstones and expired entries left out */
-	bool packs;	     /* a thread packs the outputs */
+	unsigned threads;    /* above 1: one of them packs the outputs */
 };
 
 /* ---- the inputs ---- */
@@ -397,7 +397,8 @@ static void fill_spec(struct job *job)
 		.created_ms = job->now_ms,
 		.mode = 0444,
 		.counters = &job->db->counters,
-		.packs = job->packs,
+		.packs = job->threads > 1 &&
+			 job->table_bytes >= BUILD_PACKS_FROM,
 	};
 	memcpy(job->spec.uuid, job->db->uuid, sizeof(job->spec.uuid));
 }
@@ -478,8 +479,7 @@ int job_run(struct store *db, const struct plan_job *j, const struct outlook *o,
 			   .o = o,
 			   .pace = pace,
 			   .pieces = PIECES_INIT,
-			   .packs = threads > 1 &&
-				    j->table_bytes >= BUILD_PACKS_FROM,
+			   .threads = threads,
 			   .fence = FENCE_INIT,
 			   .now_ms = os.now_ms() };
 	int r = pieces_init(&job.pieces, db, j, o, err);

@@ -27,8 +27,9 @@ enum job_end {
  * Carry out `j`, whose inputs the caller has claimed, and which
  * plan_job_check() has found right for `o`, read after the claims, which it
  * gives back.  `threads`: above 1, a second one packs what is written.  Adds
- * what came of it to *result, also when it fails half-way. Returns an enum
- * job_end, or STORE_ENOSPACE  the disk is too full for it, or became so
+ * what came of it to *result, also when it fails half-way.  Returns an enum
+ * job_end, or
+ *   STORE_ENOSPACE  the disk is too full for it, or became so
  */
 int job_run(struct store *db, const struct plan_job *j, const struct outlook *o,
 	    unsigned threads, struct pace *pace,

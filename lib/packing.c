@@ -199,15 +199,14 @@ int packing_name(struct packing *p, struct slice separator,
 	return k->blocks.len < PACKET_BYTES ? 0 : give(p, err);
 }
 
-int packing_drain(struct packing *p, struct store_error *err)
+int packing_end(struct packing *p, struct store_error *err)
 {
-	int r = await(p, err);
+	int r = p ? await(p, err) : 0;
 
 	/* The rest is less than a packet, and nobody would be beside it. */
-	if (r < 0 || p->collected.ends.len == 0)
-		return r;
-	r = write_packet(p, &p->collected, err);
-	packet_clear(&p->collected);
+	if (p && r == 0)
+		r = write_packet(p, &p->collected, err);
+	packing_free(p);
 	return r;
 }
 

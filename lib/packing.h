@@ -7,8 +7,8 @@
  * table ends: packing_bytes() goes by what had been written one packet ago,
  * however fast the thread is.
  *
- * Used by build.c alone.  Between two packets, and until packing_end(), the
- * output and the places belong to the thread.
+ * Used by build.c alone.  Until packing_end() output and places are the
+ * thread's.
  */
 #ifndef LIB_PACKING_H
 #define LIB_PACKING_H
@@ -20,7 +20,7 @@ struct packing;
 /* `o` and `places` outlive it.  The thread begins with the first packet. */
 int packing_new(struct packing **out, struct tableout *o, struct places *places,
 		struct store_error *err);
-/* Waits, and ends the thread; what was collected since is lost.  NULL: fine. */
+/* Gives it up: waits, and ends the thread.  NULL: fine. */
 void packing_free(struct packing *p);
 
 /* End what `w` holds, take it as the next block, clear `w`. */
@@ -33,8 +33,8 @@ int packing_add(struct packing *p, struct block_writer *w,
  */
 int packing_name(struct packing *p, struct slice separator,
 		 struct store_error *err);
-/* All that is named is written; the output is the caller's until the next. */
-int packing_drain(struct packing *p, struct store_error *err);
+/* All that was added is written; then as packing_free(), also on failure. */
+int packing_end(struct packing *p, struct store_error *err);
 
 /* What output and places will take, about, with all blocks that were added. */
 uint64_t packing_bytes(const struct packing *p);
