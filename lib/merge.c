@@ -1,109 +1,213 @@
 #include "lib/merge.h"
 
-struct source {
-	struct iter *it;
-	uint64_t prefix; /* of its current key */
+/*
+ * A tree of losers (Knuth, The Art of Computer Programming 3, 5.4.1): each
+ * inner node keeps the source that lost there, and what won everywhere is
+ * shown.  When it moves on, only those that it beat on its way up are looked
+ * at, for nobody else can be next.
+ *
+ * Sources are compared by codes, their keys are looked at only when these are
+ * equal.  A code is the seven bytes behind what the keys of all sources had in
+ * common when it was last looked for, the `base`.  A key without the base comes
+ * behind all that have it, and when one is to be shown each source has moved
+ * since: that pays for a new base.  So do many equal codes.
+ *
+ * Of equal keys the newest source's wins, in both directions, and those it beat
+ * are marked as hidden.
+ */
+#define CODE_OTHER (UINT64_C(1) << 56) /* a key without the base */
+#define CODE_END UINT64_MAX	       /* no entry is left */
+#define TIES_MANY 4u		       /* for each source */
+
+struct node {
+	uint64_t code;
+	uint64_t who; /* the source's index, NODE_HIDDEN */
 };
 
+#define NODE_HIDDEN (UINT64_C(1) << 63) /* a newer source has the same key */
+#define NOBODY UINT64_MAX
+
 /*
- * A binary heap of the sources that stand on an entry, the next one to show
- * on top.  Equal keys are ordered by age, newest first, in both directions,
- * so the top is always the entry to show, and what follows it with the same
- * key is hidden.  When that may be, which the children of the top tell, `key`
- * gets a copy of the shown key before its source moves on.
+ * Node 0 is the winner, 1 to n - 1 are the losers, the parent of i is i / 2,
+ * and source i would be node n + i.
  */
 struct merge {
 	struct iter it;
-	struct source *sources; /* newest first */
+	struct iter **sources; /* newest first */
 	size_t n;
-	uint32_t *heap;
-	size_t filled;
+	struct node *nodes;
+	size_t live; /* sources that stand on an entry */
 	bool forward;
-	struct buf key;
+	struct buf base;
+	uint64_t ties; /* equal codes since that was looked for */
 	uint64_t hidden;
 };
 
-/* Is source `a` to be shown before `b`? */
-static bool before(const struct merge *m, uint32_t a, uint32_t b)
+static struct iter *source_of(const struct merge *m, const struct node *node)
 {
-	const struct source *x = &m->sources[a], *y = &m->sources[b];
-	int d;
-
-	if (x->prefix != y->prefix)
-		return (x->prefix < y->prefix) == m->forward;
-	d = slice_cmp(x->it->e.key, y->it->e.key);
-	if (d != 0)
-		return (d < 0) == m->forward;
-	return a < b;
+	return m->sources[node->who & ~NODE_HIDDEN];
 }
 
-static void sift_down(struct merge *m, size_t i)
+/* ---- codes ---- */
+
+static size_t common(struct slice a, struct slice b)
 {
-	uint32_t moved = m->heap[i];
+	size_t n = a.len < b.len ? a.len : b.len, i = 0;
 
-	for (;;) {
-		size_t child = 2 * i + 1;
+	while (i < n && a.data[i] == b.data[i])
+		i++;
+	return i;
+}
 
-		if (child >= m->filled)
-			break;
-		if (child + 1 < m->filled &&
-		    before(m, m->heap[child + 1], m->heap[child]))
-			child++;
-		if (!before(m, m->heap[child], moved))
-			break;
-		m->heap[i] = m->heap[child];
-		i = child;
+static uint64_t code_of(const struct merge *m, struct slice key)
+{
+	size_t n = m->base.len;
+	uint64_t other = 0, bytes;
+
+	if (n && (key.len < n || memcmp(key.data, m->base.data, n) != 0)) {
+		other = CODE_OTHER;
+		n = 0;
 	}
-	m->heap[i] = moved;
+	bytes = slice_prefix(slice_make(key.data + n, key.len - n)) >> 8;
+	return other | (m->forward ? bytes : bytes ^ (CODE_OTHER - 1));
+}
+
+/* Codes are equal: does `a` come before `b`? */
+static bool settle_tie(struct merge *m, struct node *a, struct node *b)
+{
+	uint64_t x = a->who & ~NODE_HIDDEN, y = b->who & ~NODE_HIDDEN;
+	int d = 0;
+
+	if (a->code == CODE_END)
+		return x < y;
+	m->ties++;
+	d = slice_cmp(m->sources[x]->e.key, m->sources[y]->e.key);
+	if (d != 0)
+		return (d < 0) == m->forward;
+	(x < y ? b : a)->who |= NODE_HIDDEN;
+	return x < y;
+}
+
+/* What the keys of all sources share; all codes are told anew. */
+static int find_base(struct merge *m, struct store_error *err)
+{
+	struct slice first = source_of(m, &m->nodes[0])->e.key;
+	size_t len = first.len;
+
+	for (size_t i = 1; i < m->n; i++)
+		if (m->nodes[i].code != CODE_END)
+			len = common(slice_make(first.data, len),
+				     source_of(m, &m->nodes[i])->e.key);
+	if (buf_assign(&m->base, slice_make(first.data, len)) < 0)
+		return store_nomem(err);
+	for (size_t i = 0; i < m->n; i++)
+		if (m->nodes[i].code != CODE_END)
+			m->nodes[i].code =
+				code_of(m, source_of(m, &m->nodes[i])->e.key);
+	m->ties = 0;
+	return 0;
+}
+
+/* ---- the tree ---- */
+
+/* Who comes first is `player`, the other stays: without a branch to guess. */
+static inline void match(struct merge *m, struct node *other,
+			 struct node *player)
+{
+	bool loses = other->code < player->code;
+	uint64_t mask, code, who;
+
+	if (__builtin_expect(other->code == player->code, 0))
+		loses = settle_tie(m, other, player);
+	mask = -(uint64_t)loses;
+	code = (other->code ^ player->code) & mask;
+	who = (other->who ^ player->who) & mask;
+	other->code ^= code;
+	other->who ^= who;
+	player->code ^= code;
+	player->who ^= who;
+}
+
+/* Where who now plays first stands, above its source. */
+static size_t node_above(const struct merge *m, uint64_t who)
+{
+	return (m->n + (size_t)(who & ~NODE_HIDDEN)) / 2;
+}
+
+/* The winner has moved on. */
+static void play(struct merge *m)
+{
+	struct node player = m->nodes[0];
+
+	for (size_t i = node_above(m, player.who); i > 0; i /= 2)
+		match(m, &m->nodes[i], &player);
+	m->nodes[0] = player;
+}
+
+/* The first time: up to where nobody has come yet. */
+static void enter(struct merge *m, struct node player)
+{
+	size_t i = node_above(m, player.who);
+
+	for (; i > 0 && m->nodes[i].who != NOBODY; i /= 2)
+		match(m, &m->nodes[i], &player);
+	m->nodes[i] = player;
 }
 
 static int nowhere(struct merge *m, int r)
 {
-	m->filled = 0;
+	m->live = 0;
 	return r;
 }
 
-/* Show the top. */
+/* Show the winner. */
 static int show(struct merge *m)
 {
-	struct iter *top;
-
-	if (m->filled == 0)
+	if (m->live == 0)
 		return 0;
-	top = m->sources[m->heap[0]].it;
-	m->it.e = top->e;
+	m->it.e = source_of(m, &m->nodes[0])->e;
 	return 1;
 }
 
 enum mover { FIRST, LAST, SEEK, SEEK_BEFORE };
 
-/* Position every source and build the heap. */
+static int move_source(struct iter *it, enum mover how, struct slice key,
+		       struct store_error *err)
+{
+	switch (how) {
+	case FIRST:
+		return it->ops->first(it, err);
+	case LAST:
+		return it->ops->last(it, err);
+	case SEEK:
+		return it->ops->seek(it, key, err);
+	default:
+		return it->ops->seek_before(it, key, err);
+	}
+}
+
+/* Position every source, and let each play against the others. */
 static int position(struct merge *m, enum mover how, struct slice key,
 		    struct store_error *err)
 {
 	m->forward = how == FIRST || how == SEEK;
-	m->filled = 0;
+	m->live = 0;
+	m->ties = 0;
+	buf_clear(&m->base);
+	for (size_t i = 0; i < m->n; i++)
+		m->nodes[i].who = NOBODY;
 	for (size_t i = 0; i < m->n; i++) {
-		struct iter *it = m->sources[i].it;
-		int r;
+		struct node player = { CODE_END, i };
+		int r = move_source(m->sources[i], how, key, err);
 
-		if (how == FIRST)
-			r = it->ops->first(it, err);
-		else if (how == LAST)
-			r = it->ops->last(it, err);
-		else if (how == SEEK)
-			r = it->ops->seek(it, key, err);
-		else
-			r = it->ops->seek_before(it, key, err);
 		if (r < 0)
 			return nowhere(m, r);
-		if (r == 0)
-			continue;
-		m->sources[i].prefix = slice_prefix(it->e.key);
-		m->heap[m->filled++] = (uint32_t)i;
+		if (r > 0) {
+			player.code = code_of(m, m->sources[i]->e.key);
+			m->live++;
+		}
+		enter(m, player);
 	}
-	for (size_t i = m->filled / 2; i-- > 0;)
-		sift_down(m, i);
 	return 0;
 }
 
@@ -116,61 +220,39 @@ static int position_and_show(struct iter *it, enum mover how, struct slice key,
 	return r < 0 ? r : show(m);
 }
 
-/* Move the top source on and restore the heap. */
-static int advance_top(struct merge *m, struct store_error *err)
+/* Move the winner on, and let it play again. */
+static inline int advance(struct merge *m, struct store_error *err)
 {
-	struct source *s = &m->sources[m->heap[0]];
-	int r = m->forward ? s->it->ops->next(s->it, err)
-			   : s->it->ops->prev(s->it, err);
+	struct node *winner = &m->nodes[0];
+	struct iter *it = source_of(m, winner);
+	int r = m->forward ? it->ops->next(it, err) : it->ops->prev(it, err);
 
 	if (r < 0)
 		return r;
-	if (r > 0 && m->filled == 1)
-		return 0; /* nobody is left to be compared with */
-	if (r > 0)
-		s->prefix = slice_prefix(s->it->e.key);
-	else
-		m->heap[0] = m->heap[--m->filled];
-	if (m->filled)
-		sift_down(m, 0);
+	winner->who &= ~NODE_HIDDEN;
+	if (m->live == 1) { /* nobody is left to be compared with */
+		m->live = (size_t)r;
+		return 0;
+	}
+	winner->code = r ? code_of(m, it->e.key) : CODE_END;
+	m->live -= r == 0;
+	play(m);
+	if ((winner->code & CODE_OTHER && m->live) ||
+	    m->ties > TIES_MANY * m->n)
+		return find_base(m, err);
 	return 0;
-}
-
-/* May another source stand on the shown key?  Then a child of the top does. */
-static bool may_be_double(const struct merge *m)
-{
-	uint64_t prefix = m->sources[m->heap[0]].prefix;
-
-	return (m->filled > 1 && m->sources[m->heap[1]].prefix == prefix) ||
-	       (m->filled > 2 && m->sources[m->heap[2]].prefix == prefix);
 }
 
 /* Past the shown key, its older entries included. */
 static int move_on(struct merge *m, struct store_error *err)
 {
-	uint64_t prefix = m->sources[m->heap[0]].prefix;
-	int r;
+	int r = advance(m, err);
 
-	if (!may_be_double(m)) {
-		r = advance_top(m, err);
-		return r < 0 ? nowhere(m, r) : show(m);
-	}
-	if (buf_assign(&m->key, m->it.e.key) < 0)
-		return nowhere(m, store_nomem(err));
-	for (;;) {
-		const struct source *top;
-
-		r = advance_top(m, err);
-		if (r < 0)
-			return nowhere(m, r);
-		if (m->filled == 0)
-			return 0;
-		top = &m->sources[m->heap[0]];
-		if (top->prefix != prefix ||
-		    !slice_eq(top->it->e.key, buf_slice(&m->key)))
-			return show(m);
+	while (r == 0 && m->live && m->nodes[0].who & NODE_HIDDEN) {
 		m->hidden++;
+		r = advance(m, err);
 	}
+	return r < 0 ? nowhere(m, r) : show(m);
 }
 
 /*
@@ -222,7 +304,7 @@ static int merge_next(struct iter *it, struct store_error *err)
 {
 	struct merge *m = (struct merge *)it;
 
-	if (m->filled == 0)
+	if (m->live == 0)
 		return 0;
 	return m->forward ? move_on(m, err) : turn(m, true, err);
 }
@@ -231,7 +313,7 @@ static int merge_prev(struct iter *it, struct store_error *err)
 {
 	struct merge *m = (struct merge *)it;
 
-	if (m->filled == 0)
+	if (m->live == 0)
 		return 0;
 	return m->forward ? turn(m, false, err) : move_on(m, err);
 }
@@ -242,9 +324,9 @@ static int merge_chunk(struct iter *it, uint64_t i, struct slice *out,
 	struct merge *m = (struct merge *)it;
 	struct iter *top;
 
-	if (m->filled == 0)
+	if (m->live == 0)
 		return store_fail(err, STORE_EBUG, "merge: no current entry");
-	top = m->sources[m->heap[0]].it;
+	top = source_of(m, &m->nodes[0]);
 	return top->ops->chunk(top, i, out, err);
 }
 
@@ -253,10 +335,10 @@ static void merge_close(struct iter *it)
 	struct merge *m = (struct merge *)it;
 
 	for (size_t i = 0; i < m->n; i++)
-		iter_close(m->sources[i].it);
+		iter_close(m->sources[i]);
 	free(m->sources);
-	free(m->heap);
-	buf_free(&m->key);
+	free(m->nodes);
+	buf_free(&m->base);
 	free(m);
 }
 
@@ -279,9 +361,9 @@ int merge_open(struct iter **out, struct iter **sources, size_t n,
 	if (m) {
 		m->it.ops = &merge_ops;
 		m->sources = calloc(n + 1, sizeof(*m->sources));
-		m->heap = calloc(n + 1, sizeof(*m->heap));
+		m->nodes = calloc(n + 1, sizeof(*m->nodes));
 	}
-	if (!m || !m->sources || !m->heap) {
+	if (!m || !m->sources || !m->nodes) {
 		for (size_t i = 0; i < n; i++)
 			iter_close(sources[i]);
 		if (m)
@@ -289,7 +371,7 @@ int merge_open(struct iter **out, struct iter **sources, size_t n,
 		return store_nomem(err);
 	}
 	for (size_t i = 0; i < n; i++)
-		m->sources[i].it = sources[i];
+		m->sources[i] = sources[i];
 	m->n = n;
 	*out = &m->it;
 	return 0;
@@ -302,5 +384,7 @@ uint64_t merge_hidden(const struct iter *merge)
 
 size_t merge_source(const struct iter *merge)
 {
-	return ((const struct merge *)merge)->heap[0];
+	const struct merge *m = (const struct merge *)merge;
+
+	return (size_t)(m->nodes[0].who & ~NODE_HIDDEN);
 }

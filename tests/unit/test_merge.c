@@ -2,14 +2,86 @@
 #include "lib/merge.h"
 #include "tests/unit/test.h"
 
-/* ---- a source: sorted numbers as keys; the value says whose it is ---- */
+/* ---- how the numbers from 0 on are spelled as keys, in their order ---- */
+
+#define KEYS 100
+#define SPELLED (KEYS + 2) /* one may look for more than there is */
+
+static struct spelling {
+	uint8_t bytes[32];
+	size_t len;
+} spelling[SPELLED];
+
+static void spell_in_four_bytes(void)
+{
+	for (int k = 0; k < SPELLED; k++) {
+		spelling[k] = (struct spelling){ .len = 4 };
+		spelling[k].bytes[3] = (uint8_t)k;
+	}
+}
+
+static struct slice key_of(uint32_t k)
+{
+	return slice_make(spelling[k].bytes, spelling[k].len);
+}
+
+static int cmp_spelling(const void *a, const void *b)
+{
+	const struct spelling *x = a, *y = b;
+
+	return slice_cmp(slice_make(x->bytes, x->len),
+			 slice_make(y->bytes, y->len));
+}
+
+static bool is_spelled(const struct spelling *s, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (cmp_spelling(s, &spelling[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Long beginnings in common, which change on the way; keys that begin others,
+ * that end with zeros, that are all ones.
+ */
+static void spell_in_words(unsigned seed)
+{
+	static const char stems[][21] = { "a", "user:", "user:profile:",
+					  "user:profile:\0\0\0\0\0\0\0",
+					  "\xff\xff\xff\xff\xff\xff\xff\xff" };
+	static const size_t lens[] = { 1, 5, 13, 20, 8 };
+	static const uint8_t letters[] = { 0, 'a', 0xff };
+
+	for (int n = 0; n < SPELLED;) {
+		unsigned stem = (unsigned)rand_r(&seed) % 5;
+		size_t more = (size_t)rand_r(&seed) % 10;
+		struct spelling s = { .len = lens[stem] };
+
+		memcpy(s.bytes, stems[stem], s.len);
+		while (more--)
+			s.bytes[s.len++] = letters[rand_r(&seed) % 3];
+		if (!is_spelled(&s, n))
+			spelling[n++] = s;
+	}
+	qsort(spelling, SPELLED, sizeof(spelling[0]), cmp_spelling);
+}
+
+static uint32_t number(struct slice key)
+{
+	for (uint32_t k = 0; k < SPELLED; k++)
+		if (slice_eq(key_of(k), key))
+			return k;
+	return UINT32_MAX;
+}
+
+/* ---- a source: sorted numbers; the value says whose it is ---- */
 
 struct source {
 	struct iter it;
 	uint32_t keys[64];
 	int n, at; /* at == -1 or n: nowhere */
 	uint8_t id;
-	uint8_t key[4];
 	int fail_at; /* a move to this index fails; -2: never */
 };
 
@@ -24,22 +96,11 @@ static int stand(struct source *s, int at, struct store_error *err)
 		s->at = -1;
 		return 0;
 	}
-	for (int i = 0; i < 4; i++)
-		s->key[i] = (uint8_t)(s->keys[at] >> (24 - 8 * i));
 	s->it.e = (struct entry){ .kind = ENTRY_PUT,
-				  .key = slice_make(s->key, 4),
+				  .key = key_of(s->keys[at]),
 				  .value = slice_make(&s->id, 1),
 				  .value_len = 1 };
 	return 1;
-}
-
-static uint32_t number(struct slice key)
-{
-	uint32_t v = 0;
-
-	for (size_t i = 0; i < key.len; i++)
-		v = v << 8 | key.data[i];
-	return v;
 }
 
 static int src_first(struct iter *it, struct store_error *err)
@@ -111,8 +172,6 @@ static const struct iter_ops src_ops = { src_first,  src_last, src_seek,
 
 /* ---- the model: for each key the newest source that holds it ---- */
 
-#define KEYS 100
-
 struct model {
 	int newest[KEYS]; /* source, or -1 */
 	uint64_t hidden;
@@ -156,13 +215,6 @@ static int model_from(const struct model *m, int k, int step)
 	return k < 0 || k >= KEYS ? -1 : k;
 }
 
-static struct slice key_of(uint32_t k, uint8_t *p)
-{
-	for (int i = 0; i < 4; i++)
-		p[i] = (uint8_t)(k >> (24 - 8 * i));
-	return slice_make(p, 4);
-}
-
 /* The merge stands where the model says: at `k`, or nowhere. */
 static void agree(struct iter *it, int r, const struct model *m, int k)
 {
@@ -188,77 +240,100 @@ TEST(a_merge_of_nothing_is_empty)
 	iter_close(it);
 }
 
-TEST(forwards_and_backwards_show_the_newest_of_each_key)
+/* All of it, there and back. */
+static void walk_through(struct iter *it, const struct model *m)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	int k = model_from(m, 0, 1);
+	int r = it->ops->first(it, &err);
+
+	for (; k >= 0; k = model_from(m, k + 1, 1)) {
+		agree(it, r, m, k);
+		r = it->ops->next(it, &err);
+	}
+	CHECK(r == 0 && it->ops->next(it, &err) == 0);
+	CHECK(merge_hidden(it) == m->hidden);
+	k = model_from(m, KEYS - 1, -1);
+	r = it->ops->last(it, &err);
+	for (; k >= 0; k = model_from(m, k - 1, -1)) {
+		agree(it, r, m, k);
+		r = it->ops->prev(it, &err);
+	}
+	CHECK(r == 0);
+}
+
+static void walk_many_through(void)
 {
 	static const int counts[] = { 1, 2, 3, 7, 16, 33, 300 };
-	struct store_error err = STORE_ERROR_INIT;
 	unsigned seed = 1;
 
 	for (int c = 0; c < 7; c++)
 		for (unsigned density = 1; density <= 60; density += 20) {
 			struct model m;
 			struct iter *it = make(counts[c], &seed, density, &m);
-			int k = model_from(&m, 0, 1);
-			int r = it->ops->first(it, &err);
 
-			for (; k >= 0; k = model_from(&m, k + 1, 1)) {
-				agree(it, r, &m, k);
-				r = it->ops->next(it, &err);
-			}
-			CHECK(r == 0 && it->ops->next(it, &err) == 0);
-			CHECK(merge_hidden(it) == m.hidden);
-			k = model_from(&m, KEYS - 1, -1);
-			r = it->ops->last(it, &err);
-			for (; k >= 0; k = model_from(&m, k - 1, -1)) {
-				agree(it, r, &m, k);
-				r = it->ops->prev(it, &err);
-			}
-			CHECK(r == 0);
+			walk_through(it, &m);
 			iter_close(it);
 		}
 }
 
-TEST(any_walk_agrees_with_the_model)
+TEST(forwards_and_backwards_show_the_newest_of_each_key)
+{
+	spell_in_four_bytes();
+	walk_many_through();
+	for (unsigned seed = 0; seed < 10; seed++) {
+		spell_in_words(seed);
+		walk_many_through();
+	}
+}
+
+static void walk_about(struct iter *it, const struct model *m, unsigned *seed)
 {
 	struct store_error err = STORE_ERROR_INIT;
+	int k = -1, r;
+
+	for (int i = 0; i < 300; i++) {
+		uint32_t to = (uint32_t)rand_r(seed) % SPELLED;
+		int how = k < 0 ? rand_r(seed) % 4 : rand_r(seed) % 12;
+
+		if (how == 0) {
+			r = it->ops->seek(it, key_of(to), &err);
+			k = model_from(m, (int)to, 1);
+		} else if (how == 1) {
+			r = it->ops->seek_before(it, key_of(to), &err);
+			k = model_from(m, to > KEYS ? KEYS - 1 : (int)to - 1,
+				       -1);
+		} else if (how == 2) {
+			r = it->ops->first(it, &err);
+			k = model_from(m, 0, 1);
+		} else if (how == 3) {
+			r = it->ops->last(it, &err);
+			k = model_from(m, KEYS - 1, -1);
+		} else if (how < 8) {
+			r = it->ops->next(it, &err);
+			k = model_from(m, k + 1, 1);
+		} else {
+			r = it->ops->prev(it, &err);
+			k = model_from(m, k - 1, -1);
+		}
+		agree(it, r, m, k);
+	}
+}
+
+TEST(any_walk_agrees_with_the_model)
+{
 	unsigned seed = 7;
 
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < 400; round++) {
 		struct model m;
-		struct iter *it = make(1 + round % 9, &seed, 15, &m);
-		int k = -1;
+		struct iter *it;
 
-		for (int i = 0; i < 300; i++) {
-			uint32_t to = (uint32_t)rand_r(&seed) % (KEYS + 2);
-			int how =
-				k < 0 ? rand_r(&seed) % 4 : rand_r(&seed) % 12;
-			uint8_t p[4];
-			int r;
-
-			if (how == 0) {
-				r = it->ops->seek(it, key_of(to, p), &err);
-				k = model_from(&m, (int)to, 1);
-			} else if (how == 1) {
-				r = it->ops->seek_before(it, key_of(to, p),
-							 &err);
-				k = model_from(
-					&m, to > KEYS ? KEYS - 1 : (int)to - 1,
-					-1);
-			} else if (how == 2) {
-				r = it->ops->first(it, &err);
-				k = model_from(&m, 0, 1);
-			} else if (how == 3) {
-				r = it->ops->last(it, &err);
-				k = model_from(&m, KEYS - 1, -1);
-			} else if (how < 8) {
-				r = it->ops->next(it, &err);
-				k = model_from(&m, k + 1, 1);
-			} else {
-				r = it->ops->prev(it, &err);
-				k = model_from(&m, k - 1, -1);
-			}
-			agree(it, r, &m, k);
-		}
+		if (round % 2)
+			spell_in_words((unsigned)round);
+		else
+			spell_in_four_bytes();
+		it = make(1 + round % 9, &seed, 15, &m);
+		walk_about(it, &m, &seed);
 		iter_close(it);
 	}
 }
@@ -268,9 +343,11 @@ TEST(chunks_come_from_the_source_that_is_shown)
 	struct store_error err = STORE_ERROR_INIT;
 	unsigned seed = 3;
 	struct model m;
-	struct iter *it = make(5, &seed, 40, &m);
 	struct slice chunk;
+	struct iter *it;
 
+	spell_in_four_bytes();
+	it = make(5, &seed, 40, &m);
 	for (int r = it->ops->first(it, &err); r > 0;
 	     r = it->ops->next(it, &err)) {
 		CHECK_OK(it->ops->chunk(it, 0, &chunk, &err), err);
@@ -285,6 +362,7 @@ TEST(a_source_that_fails_is_reported_and_leaves_the_merge_nowhere)
 	struct iter *sources[3], *it;
 
 	closed = 0;
+	spell_in_four_bytes();
 	for (int i = 0; i < 3; i++) {
 		struct source *s = calloc(1, sizeof(*s));
 
