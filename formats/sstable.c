@@ -76,21 +76,31 @@ static uint64_t block_sum(const uint8_t *p, size_t len, uint64_t salt,
 	return XXH3_64bits_withSeed(p, len, salt ^ off);
 }
 
+int sst_block_move(struct buf *out, const struct sst_block *b,
+		   enum sst_kind kind, uint64_t salt, uint64_t off)
+{
+	size_t start = out->len;
+
+	if (buf_append_slice(out, b->payload) < 0 ||
+	    buf_append_u8(out, b->codec) < 0 ||
+	    buf_append_u8(out, (uint8_t)kind) < 0 ||
+	    buf_append_u32(out, b->decoded) < 0)
+		return -1;
+	return buf_append_u64(
+		out, block_sum(out->data + start, out->len - start, salt, off));
+}
+
 int sst_block_append(struct buf *out, struct packer *packer,
 		     struct slice payload, enum sst_kind kind, uint64_t salt,
 		     uint64_t off)
 {
-	size_t start = out->len;
-	struct slice packed;
-	int codec = packer_pack(packer, payload, &packed);
+	struct sst_block b = { .decoded = (uint32_t)payload.len };
+	int codec = packer_pack(packer, payload, &b.payload);
 
-	if (codec < 0 || buf_append_slice(out, packed) < 0 ||
-	    buf_append_u8(out, (uint8_t)codec) < 0 ||
-	    buf_append_u8(out, (uint8_t)kind) < 0 ||
-	    buf_append_u32(out, (uint32_t)payload.len) < 0)
+	if (codec < 0)
 		return -1;
-	return buf_append_u64(
-		out, block_sum(out->data + start, out->len - start, salt, off));
+	b.codec = (uint8_t)codec;
+	return sst_block_move(out, &b, kind, salt, off);
 }
 
 const char *sst_block_check(struct slice stored, enum sst_kind kind,

@@ -54,6 +54,10 @@ struct sst_block {
 	uint32_t decoded; /* at most sst_decoded_max() */
 };
 
+/* The same for a block as it was stored elsewhere. */
+int sst_block_move(struct buf *out, const struct sst_block *b,
+		   enum sst_kind kind, uint64_t salt, uint64_t off);
+
 /*
  * Check a stored block, which was found at `off` where one of `kind` should
  * be: NULL, or what is wrong.

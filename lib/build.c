@@ -13,6 +13,7 @@ struct build {
 	struct places blocks;
 	struct packing *packing;  /* who writes data blocks, or NULL */
 	struct sst_place unnamed; /* a data block that has no separator yet */
+	uint64_t stretch;	  /* the block begun may become so long */
 	struct buf hashes;	  /* uint64_t each, for the filter */
 	struct buf value;	  /* of an entry whose value is in chunks */
 	struct buf smallest;
@@ -71,6 +72,7 @@ static int end_data_block(struct build *b, struct store_error *err)
 	if (b->data.count == 0)
 		return 0;
 	b->data_blocks++;
+	b->stretch = 0;
 	if (b->packing) {
 		b->unnamed.len = 1; /* its place the thread will know */
 		return packing_add(b->packing, &b->data, err);
@@ -78,7 +80,7 @@ static int end_data_block(struct build *b, struct store_error *err)
 	return tableout_writer(&b->out, &b->data, SST_DATA, &b->unnamed, err);
 }
 
-/* The data block before `key` is whole: give it its separator. */
+/* The last data block is whole: give it its separator. */
 static int name_block(struct build *b, struct slice separator,
 		      struct store_error *err)
 {
@@ -90,6 +92,14 @@ static int name_block(struct build *b, struct slice separator,
 		       : places_add(&b->blocks, separator, b->unnamed, err);
 	b->unnamed.len = 0;
 	return r;
+}
+
+static int name_block_before(struct build *b, struct slice key,
+			     struct store_error *err)
+{
+	if (b->unnamed.len == 0)
+		return 0;
+	return name_block(b, sst_separator(build_last_key(b), key), err);
 }
 
 /* From now on all is written by who calls. */
@@ -177,7 +187,7 @@ static bool is_full(const struct build *b, size_t key_len, size_t value_len)
 	uint64_t size = block_writer_size(&b->data);
 	uint64_t with = block_writer_size_with(&b->data, key_len, value_len);
 
-	if (b->data.count == 0 || with <= want ||
+	if (b->data.count == 0 || with <= want || with <= b->stretch ||
 	    (b->data.count < BUILD_ENTRIES_FEW && with <= 2 * want))
 		return false;
 	return with + size > 2 * want;
@@ -201,13 +211,8 @@ int build_add(struct build *b, struct iter *it, struct store_error *err)
 	if (is_full(b, e->key.len, out.chunked ? CHUNKS_MAX : out.value.len) &&
 	    (r = end_data_block(b, err)) < 0)
 		return r;
-	if (b->unnamed.len) {
-		struct slice last = build_last_key(b);
-
-		r = name_block(b, sst_separator(last, e->key), err);
-		if (r < 0)
-			return r;
-	}
+	if ((r = name_block_before(b, e->key, err)) < 0)
+		return r;
 	if (out.chunked) {
 		if ((r = end_packing(b, err)) < 0 ||
 		    (r = put_chunks(b, it, &b->value, err)) < 0)
@@ -222,6 +227,66 @@ int build_add(struct build *b, struct iter *it, struct store_error *err)
 	b->entries++;
 	b->tombstones += e->kind == ENTRY_DELETE;
 	return 0;
+}
+
+/* Is the block what the options would have made of its entries, about? */
+static bool is_usual(const struct build *b, const struct wholeblock *w)
+{
+	const struct options *o = b->spec->options;
+	uint64_t size = w->b.stored.decoded;
+
+	return w->b.stored.codec == b->out.packer.codec &&
+	       size >= o->block_bytes / 2 &&
+	       (size <= 2 * o->block_bytes || w->entries == 1) &&
+	       wholeblock_restarts(w, o->restart_interval);
+}
+
+/*
+ * Can a block end here, before one of `size` bytes?  If it would be too small,
+ * and does not become too long with these, it gets them, too: then it ends
+ * where theirs ended, and those that follow may stay as they are.
+ */
+static bool ends_well(struct build *b, uint64_t size)
+{
+	uint64_t want = b->spec->options->block_bytes;
+	uint64_t held = block_writer_size(&b->data);
+
+	if (b->data.count == 0 || held >= want / 2)
+		return true;
+	if (held + size <= 2 * want)
+		b->stretch = held + size + want / 8;
+	return false;
+}
+
+int build_add_block(struct build *b, const struct iter *it,
+		    const struct wholeblock *w, struct store_error *err)
+{
+	int r;
+
+	if (!is_usual(b, w) || !ends_well(b, w->b.stored.decoded))
+		return 0;
+	if ((r = check_entry(b, &it->e, err)) < 0 ||
+	    (r = end_data_block(b, err)) < 0 ||
+	    (r = name_block_before(b, it->e.key, err)) < 0)
+		return r;
+	if (b->packing) {
+		b->unnamed.len = 1;
+		r = packing_move(b->packing, &w->b.stored, err);
+	} else {
+		r = tableout_move(&b->out, &w->b.stored, SST_DATA, &b->unnamed,
+				  err);
+	}
+	if (r < 0)
+		return r;
+	if ((b->spec->options->filter_bits &&
+	     buf_append_slice(&b->hashes, buf_slice(&w->hashes)) < 0) ||
+	    (b->entries == 0 && buf_assign(&b->smallest, it->e.key) < 0) ||
+	    buf_assign(&b->data.last, buf_slice(&w->r.key)) < 0)
+		return store_nomem(err);
+	b->entries += w->entries;
+	b->data_blocks++;
+	COUNT(b->spec->counters, blocks_moved, 1);
+	return 1;
 }
 
 uint64_t build_bytes(const struct build *b)

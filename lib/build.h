@@ -16,6 +16,7 @@
 #include "lib/counters.h"
 #include "lib/iter.h"
 #include "lib/os.h"
+#include "lib/wholeblock.h"
 
 struct build;
 
@@ -61,6 +62,15 @@ int build_open(struct build **out, const struct build_spec *spec,
  *   STORE_ENOSPACE, STORE_EIO  the file is of no use; call build_abort
  */
 int build_add(struct build *b, struct iter *it, struct store_error *err);
+
+/*
+ * Append the entries of a block as it is, it->e the first of them; `w` is as
+ * wholeblock_look() found it.  1, or 0 where the block is not as a new one
+ * would be, or what was added before would make one much too small: then its
+ * entries are to be added one by one. errors as of build_add
+ */
+int build_add_block(struct build *b, const struct iter *it,
+		    const struct wholeblock *w, struct store_error *err);
 
 /* Bytes written or certain to be written so far; for cutting outputs. */
 uint64_t build_bytes(const struct build *b);

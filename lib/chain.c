@@ -94,6 +94,22 @@ static int chain_chunk(struct iter *it, uint64_t i, struct slice *out,
 	return c->cur->ops->chunk(c->cur, i, out, err);
 }
 
+static int chain_block(const struct iter *it, struct iter_block *b)
+{
+	const struct chain *c = (const struct chain *)it;
+
+	return c->cur ? c->cur->ops->block(c->cur, b) : 0;
+}
+
+static int chain_skip(struct iter *it, struct store_error *err)
+{
+	struct chain *c = (struct chain *)it;
+
+	if (!c->cur)
+		return 0;
+	return chain_settle(c, c->cur->ops->skip(c->cur, err), err);
+}
+
 static void chain_close(struct iter *it)
 {
 	struct chain *c = (struct chain *)it;
@@ -107,6 +123,8 @@ static const struct iter_ops chain_ops = {
 	.next = chain_next,
 	.chunk = chain_chunk,
 	.close = chain_close,
+	.block = chain_block,
+	.skip = chain_skip,
 };
 
 int chain_open(struct store *db, const struct chain_table *tables, size_t n,

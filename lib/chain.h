@@ -18,7 +18,7 @@ struct chain_table {
 /*
  * `tables` (copied, but not the keys) are of one run, ascending by key,
  * claimed by the caller until the chain is past them.  The iterator has first,
- * next, chunk and close; it does not turn round.
+ * next, chunk, block, skip and close; it does not turn round.
  */
 int chain_open(struct store *db, const struct chain_table *tables, size_t n,
 	       struct iter **out, struct store_error *err);

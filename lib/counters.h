@@ -18,6 +18,7 @@ struct counters {
 	atomic_uint_fast64_t batches;	       /* committed */
 	atomic_uint_fast64_t tables_opened;
 	atomic_uint_fast64_t bytes_written; /* to tables */
+	atomic_uint_fast64_t blocks_moved;  /* from one into another, whole */
 };
 
 #define COUNT(c, what, n)                                                      \

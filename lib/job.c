@@ -24,6 +24,7 @@ struct job {
 	struct pieces pieces;
 	struct fence fence;
 	struct iter *in; /* the merge of the inputs */
+	struct wholeblock whole;
 	uint64_t now_ms;
 	uint64_t table_bytes, piece_bytes; /* cut here */
 	struct build_spec spec;
@@ -307,14 +308,12 @@ static void table_ended(struct job *job)
 	job->ending = pace_over(job->pace);
 }
 
-/* 0, 1 refused, or an error. */
-static int add_entry(struct job *job, struct store_error *err)
+/* An output that may get `key`: 0, 1 refused, or an error. */
+static int output_for(struct job *job, struct slice key,
+		      struct store_error *err)
 {
-	struct slice key = job->in->e.key;
 	int r = 0;
 
-	if (!worth_keeping(job, &job->in->e))
-		return 0;
 	if (job->build && (build_bytes(job->build) >= job->table_bytes ||
 			   !fence_reach(&job->fence, key))) {
 		r = output_end(job, key, err);
@@ -327,16 +326,15 @@ static int add_entry(struct job *job, struct store_error *err)
 		r = install_piece(job, key, err);
 	if (r == 0 && !job->build)
 		r = output_begin(job, err);
-	return r != 0 ? r : build_add(job->build, job->in, err);
+	return r;
 }
 
-static void step(struct job *job)
+static void step(struct job *job, uint64_t entries, uint64_t bytes)
 {
-	const struct entry *e = &job->in->e;
-
-	job->seen++;
-	job->step_bytes += e->key.len + e->value_len;
-	if (job->step_bytes < STEP_BYTES && ++job->step_entries < STEP_ENTRIES)
+	job->seen += entries;
+	job->step_entries += entries;
+	job->step_bytes += bytes;
+	if (job->step_bytes < STEP_BYTES && job->step_entries < STEP_ENTRIES)
 		return;
 	job->step_bytes = job->step_entries = 0;
 	tell_read(job, job->seen + merge_hidden(job->in));
@@ -345,21 +343,68 @@ static void step(struct job *job)
 	job->ending = pace_over(job->pace);
 }
 
+/* 0, 1 refused, or an error. */
+static int add_entry(struct job *job, struct store_error *err)
+{
+	const struct entry *e = &job->in->e;
+	int r = 0;
+
+	if (worth_keeping(job, &job->in->e)) {
+		r = output_for(job, e->key, err);
+		if (r == 0)
+			r = build_add(job->build, job->in, err);
+	}
+	if (r == 0)
+		step(job, 1, e->key.len + e->value_len);
+	return r;
+}
+
+/*
+ * The block that the entry leads, if it may go into the output as it is and the
+ * output may reach to its end: *whole tells.  0, 1 refused, or an error.
+ */
+static int add_block(struct job *job, bool *whole, struct store_error *err)
+{
+	struct iter *in = job->in;
+	struct wholeblock *w = &job->whole;
+	int r;
+
+	*whole = false;
+	if (!in->ops->block(in, &w->b))
+		return 0;
+	r = wholeblock_look(w, job->now_ms, err);
+	if (r <= 0)
+		return r;
+	r = output_for(job, in->e.key, err);
+	if (r != 0 || !fence_reach(&job->fence, buf_slice(&w->r.key)))
+		return r;
+	r = build_add_block(job->build, in, w, err);
+	if (r <= 0)
+		return r;
+	*whole = true;
+	step(job, w->entries, w->bytes);
+	return 0;
+}
+
 /* An enum job_end or an error. */
 static int merge_all(struct job *job, struct store_error *err)
 {
 	struct iter *in = job->in;
+	bool whole;
 	int r;
 
-	for (r = in->ops->first(in, err); r == 1; r = in->ops->next(in, err)) {
+	for (r = in->ops->first(in, err); r == 1;
+	     r = (whole ? in->ops->skip : in->ops->next)(in, err)) {
 		if (job->ending && job->seen) {
 			r = install_piece(job, in->e.key, err);
 			return r == 0 ? JOB_STOPPED : r < 0 ? r : JOB_REFUSED;
 		}
-		r = add_entry(job, err);
+		whole = false;
+		r = in->e.leads ? add_block(job, &whole, err) : 0;
+		if (r == 0 && !whole)
+			r = add_entry(job, err);
 		if (r != 0)
 			return r < 0 ? r : JOB_REFUSED;
-		step(job);
 	}
 	if (r < 0)
 		return r;
@@ -479,6 +524,7 @@ int job_run(struct store *db, const struct plan_job *j, const struct outlook *o,
 			   .o = o,
 			   .pace = pace,
 			   .pieces = PIECES_INIT,
+			   .whole = WHOLEBLOCK_INIT,
 			   .threads = threads,
 			   .fence = FENCE_INIT,
 			   .now_ms = os.now_ms() };
@@ -494,6 +540,7 @@ int job_run(struct store *db, const struct plan_job *j, const struct outlook *o,
 		pace_plan(pace, -(int64_t)(job.bytes - job.told));
 	count(&job, result);
 	iter_close(job.in);
+	wholeblock_release(&job.whole);
 	fence_release(&job.fence);
 	pieces_release(&job.pieces);
 	free(job.active);

@@ -220,12 +220,13 @@ static int position_and_show(struct iter *it, enum mover how, struct slice key,
 	return r < 0 ? r : show(m);
 }
 
-/* Move the winner on, and let it play again. */
-static inline int advance(struct merge *m, struct store_error *err)
+/* Move the winner on with `move`, and let it play again. */
+static inline int advance(struct merge *m, iter_move *move,
+			  struct store_error *err)
 {
 	struct node *winner = &m->nodes[0];
 	struct iter *it = source_of(m, winner);
-	int r = m->forward ? it->ops->next(it, err) : it->ops->prev(it, err);
+	int r = move(it, err);
 
 	if (r < 0)
 		return r;
@@ -243,14 +244,21 @@ static inline int advance(struct merge *m, struct store_error *err)
 	return 0;
 }
 
-/* Past the shown key, its older entries included. */
-static int move_on(struct merge *m, struct store_error *err)
+static iter_move *mover_of(const struct merge *m)
 {
-	int r = advance(m, err);
+	const struct iter_ops *ops = source_of(m, &m->nodes[0])->ops;
+
+	return m->forward ? ops->next : ops->prev;
+}
+
+/* Past the shown key, its older entries included. */
+static int move_on(struct merge *m, iter_move *move, struct store_error *err)
+{
+	int r = advance(m, move, err);
 
 	while (r == 0 && m->live && m->nodes[0].who & NODE_HIDDEN) {
 		m->hidden++;
-		r = advance(m, err);
+		r = advance(m, mover_of(m), err);
 	}
 	return r < 0 ? nowhere(m, r) : show(m);
 }
@@ -272,7 +280,7 @@ static int turn(struct merge *m, bool forward, struct store_error *err)
 	if (r == 0)
 		r = show(m);
 	if (r > 0 && forward && slice_eq(m->it.e.key, buf_slice(&key)))
-		r = move_on(m, err);
+		r = move_on(m, mover_of(m), err);
 	m->hidden = hidden; /* they were counted on the way there */
 	buf_free(&key);
 	return r;
@@ -306,7 +314,7 @@ static int merge_next(struct iter *it, struct store_error *err)
 
 	if (m->live == 0)
 		return 0;
-	return m->forward ? move_on(m, err) : turn(m, true, err);
+	return m->forward ? move_on(m, mover_of(m), err) : turn(m, true, err);
 }
 
 static int merge_prev(struct iter *it, struct store_error *err)
@@ -315,7 +323,7 @@ static int merge_prev(struct iter *it, struct store_error *err)
 
 	if (m->live == 0)
 		return 0;
-	return m->forward ? turn(m, false, err) : move_on(m, err);
+	return m->forward ? turn(m, false, err) : move_on(m, mover_of(m), err);
 }
 
 static int merge_chunk(struct iter *it, uint64_t i, struct slice *out,
@@ -328,6 +336,33 @@ static int merge_chunk(struct iter *it, uint64_t i, struct slice *out,
 		return store_fail(err, STORE_EBUG, "merge: no current entry");
 	top = source_of(m, &m->nodes[0]);
 	return top->ops->chunk(top, i, out, err);
+}
+
+/* Nobody else may have an entry up to its end: those it beat tell. */
+static int merge_block(const struct iter *it, struct iter_block *b)
+{
+	const struct merge *m = (const struct merge *)it;
+	const struct iter *top;
+
+	if (m->live == 0 || !m->forward)
+		return 0;
+	top = source_of(m, &m->nodes[0]);
+	if (!top->ops->block || !top->ops->block(top, b))
+		return 0;
+	for (size_t i = node_above(m, m->nodes[0].who); i > 0; i /= 2)
+		if (m->nodes[i].code != CODE_END &&
+		    slice_cmp(source_of(m, &m->nodes[i])->e.key, b->last) <= 0)
+			return 0;
+	return 1;
+}
+
+static int merge_skip(struct iter *it, struct store_error *err)
+{
+	struct merge *m = (struct merge *)it;
+
+	if (m->live == 0)
+		return 0;
+	return move_on(m, source_of(m, &m->nodes[0])->ops->skip, err);
 }
 
 static void merge_close(struct iter *it)
@@ -351,6 +386,8 @@ static const struct iter_ops merge_ops = {
 	.prev = merge_prev,
 	.chunk = merge_chunk,
 	.close = merge_close,
+	.block = merge_block,
+	.skip = merge_skip,
 };
 
 int merge_open(struct iter **out, struct iter **sources, size_t n,

@@ -8,13 +8,23 @@
 struct packet {
 	struct buf blocks; /* one behind the other */
 	struct buf names;  /* their separators, likewise */
-	struct buf ends;   /* of each in both: two uint32_t */
+	struct buf parts;  /* struct part each */
+	uint64_t decoded;  /* bytes that all blocks have */
+};
+
+/* Where a block and its separator end, and what the block is. */
+struct part {
+	uint32_t block_end, name_end;
+	uint32_t decoded;
+	bool packed; /* stored once already, with `codec` */
+	uint8_t codec;
 };
 
 struct packing {
 	struct tableout *out;
 	struct places *places;
 	struct packet collected, given;
+	struct part last;      /* of the block that has no separator yet */
 	uint64_t written;      /* bytes, without the packet given last */
 	uint64_t written_of;   /* decoded */
 	uint64_t given_of;     /* bytes of that packet */
@@ -30,14 +40,15 @@ static void packet_clear(struct packet *k)
 {
 	buf_clear(&k->blocks);
 	buf_clear(&k->names);
-	buf_clear(&k->ends);
+	buf_clear(&k->parts);
+	k->decoded = 0;
 }
 
 static void packet_free(struct packet *k)
 {
 	buf_free(&k->blocks);
 	buf_free(&k->names);
-	buf_free(&k->ends);
+	buf_free(&k->parts);
 }
 
 int packing_new(struct packing **out, struct tableout *o, struct places *places,
@@ -57,27 +68,40 @@ int packing_new(struct packing **out, struct tableout *o, struct places *places,
 
 /* ---- the thread ---- */
 
-static struct slice part(const struct buf *b, uint32_t from, uint32_t to)
+static struct slice between(const struct buf *b, uint32_t from, uint32_t to)
 {
 	return slice_make(b->data + from, to - from);
+}
+
+static int write_block(struct packing *p, struct slice bytes,
+		       const struct part *part, struct sst_place *place,
+		       struct store_error *err)
+{
+	struct sst_block b = { bytes, part->codec, part->decoded };
+
+	return part->packed
+		       ? tableout_move(p->out, &b, SST_DATA, place, err)
+		       : tableout_block(p->out, bytes, SST_DATA, place, err);
 }
 
 static int write_packet(struct packing *p, const struct packet *k,
 			struct store_error *err)
 {
-	uint32_t from[2] = { 0, 0 }, to[2];
+	struct part from = { .block_end = 0 }, to;
 	struct sst_place place;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < k->ends.len; i += sizeof(to)) {
-		memcpy(to, k->ends.data + i, sizeof(to));
-		r = tableout_block(p->out, part(&k->blocks, from[0], to[0]),
-				   SST_DATA, &place, err);
+	for (size_t i = 0; r == 0 && i < k->parts.len; i += sizeof(to)) {
+		memcpy(&to, k->parts.data + i, sizeof(to));
+		r = write_block(
+			p, between(&k->blocks, from.block_end, to.block_end),
+			&to, &place, err);
 		if (r == 0)
-			r = places_add(p->places,
-				       part(&k->names, from[1], to[1]), place,
-				       err);
-		memcpy(from, to, sizeof(to));
+			r = places_add(
+				p->places,
+				between(&k->names, from.name_end, to.name_end),
+				place, err);
+		from = to;
 	}
 	return r;
 }
@@ -142,7 +166,7 @@ static int give(struct packing *p, struct store_error *err)
 	k = p->given;
 	p->given = p->collected;
 	p->collected = k;
-	p->given_of = p->given.blocks.len;
+	p->given_of = p->given.decoded;
 	pthread_mutex_lock(&p->mutex);
 	if (!p->started) {
 		os_signals_hold(&before);
@@ -180,21 +204,34 @@ int packing_add(struct packing *p, struct block_writer *w,
 	if (block_writer_end(w) < 0 ||
 	    buf_append_slice(&p->collected.blocks, buf_slice(&w->bytes)) < 0)
 		r = store_nomem(err);
+	p->last = (struct part){ .decoded = (uint32_t)w->bytes.len };
+	p->collected.decoded += w->bytes.len;
 	block_writer_clear(w);
 	return r;
+}
+
+int packing_move(struct packing *p, const struct sst_block *b,
+		 struct store_error *err)
+{
+	p->last = (struct part){ .decoded = b->decoded,
+				 .packed = true,
+				 .codec = b->codec };
+	p->collected.decoded += b->decoded;
+	return buf_append_slice(&p->collected.blocks, b->payload) < 0
+		       ? store_nomem(err)
+		       : 0;
 }
 
 int packing_name(struct packing *p, struct slice separator,
 		 struct store_error *err)
 {
 	struct packet *k = &p->collected;
-	uint32_t ends[2];
 
 	if (buf_append_slice(&k->names, separator) < 0)
 		return store_nomem(err);
-	ends[0] = (uint32_t)k->blocks.len;
-	ends[1] = (uint32_t)k->names.len;
-	if (buf_append(&k->ends, ends, sizeof(ends)) < 0)
+	p->last.block_end = (uint32_t)k->blocks.len;
+	p->last.name_end = (uint32_t)k->names.len;
+	if (buf_append(&k->parts, &p->last, sizeof(p->last)) < 0)
 		return store_nomem(err);
 	return k->blocks.len < PACKET_BYTES ? 0 : give(p, err);
 }
@@ -212,7 +249,7 @@ int packing_end(struct packing *p, struct store_error *err)
 
 uint64_t packing_bytes(const struct packing *p)
 {
-	uint64_t more = p->given_of + p->collected.blocks.len;
+	uint64_t more = p->given_of + p->collected.decoded;
 
 	if (p->written_of)
 		more = (uint64_t)((double)more * (double)p->written /

@@ -26,6 +26,9 @@ void packing_free(struct packing *p);
 /* End what `w` holds, take it as the next block, clear `w`. */
 int packing_add(struct packing *p, struct block_writer *w,
 		struct store_error *err);
+/* Take one as it was stored in another table (copied). */
+int packing_move(struct packing *p, const struct sst_block *b,
+		 struct store_error *err);
 /*
  * The separator of the block added last; to be called before the next one.
  * A full packet then goes to the thread, which is waited for if it still has

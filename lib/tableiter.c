@@ -22,7 +22,8 @@ struct table_iter {
 	struct block_chunks chunks; /* of the current entry, if chunked */
 	struct buf offsets;	    /* its chunk map; empty until asked for */
 	struct buf chunk;
-	struct buf border; /* last key of the data block just left */
+	struct buf border;	 /* last key of the data block just left */
+	struct sst_block stored; /* the data block, if it streamed by */
 	uint32_t depth;
 	struct rung rungs[]; /* [depth] is the data block */
 };
@@ -94,7 +95,10 @@ static int stream_block(struct table_iter *ti, struct rung *l, struct window *w,
 	if (buf_reserve(&l->bytes, b.decoded) < 0)
 		return store_nomem(err);
 	*bytes = slice_make(l->bytes.data, b.decoded);
-	return table_decode(ti->t, l->place, &b, l->bytes.data, err);
+	r = table_decode(ti->t, l->place, &b, l->bytes.data, err);
+	if (r == 0 && kind == SST_DATA)
+		ti->stored = b;
+	return r;
 }
 
 static int kept_block(struct table_iter *ti, struct rung *l, struct window *w,
@@ -149,6 +153,8 @@ static int load_rung(struct table_iter *ti, uint32_t n, struct store_error *err)
 	int r;
 
 	l->r.valid = false;
+	if (data)
+		ti->stored.payload = SLICE_NULL;
 	block_release(l->block);
 	l->block = NULL;
 	if (n == 0) {
@@ -290,6 +296,7 @@ static int show(struct table_iter *ti, struct store_error *err)
 	e->key = buf_slice(&l->r.key);
 	e->expires_ms = b->expires_ms;
 	e->chunked = b->chunked;
+	e->leads = l->r.off == 0 && ti->stored.payload.len;
 	e->value = b->value;
 	e->value_len = b->value.len;
 	if (b->chunked) {
@@ -415,6 +422,32 @@ static int iter_chunk(struct iter *it, uint64_t i, struct slice *out,
 	return r;
 }
 
+static int iter_block(const struct iter *it, struct iter_block *b)
+{
+	const struct table_iter *ti = (const struct table_iter *)it;
+	const struct rung *l = &ti->rungs[ti->depth];
+
+	if (!l->r.valid || !it->e.leads)
+		return 0;
+	b->bytes = slice_make(l->bytes.data, ti->stored.decoded);
+	b->stored = ti->stored;
+	b->last = buf_slice(&l[-1].r.key);
+	return 1;
+}
+
+/* What comes next must be above all that may have been in the block. */
+static int iter_skip(struct iter *it, struct store_error *err)
+{
+	struct table_iter *ti = (struct table_iter *)it;
+	struct rung *l = leaf(ti);
+
+	if (!l->r.valid)
+		return 0;
+	if (buf_assign(&l->r.key, buf_slice(&l[-1].r.key)) < 0)
+		return settle(ti, store_nomem(err), err);
+	return leave(ti, 0, true, err);
+}
+
 static void close_iter(struct iter *it)
 {
 	struct table_iter *ti = (struct table_iter *)it;
@@ -443,6 +476,8 @@ static const struct iter_ops table_iter_ops = {
 	.prev = iter_prev,
 	.chunk = iter_chunk,
 	.close = close_iter,
+	.block = iter_block,
+	.skip = iter_skip,
 };
 
 int table_iter(struct table *t, bool stream, struct iter **out,

@@ -130,6 +130,17 @@ int tableout_block(struct tableout *o, struct slice payload, enum sst_kind kind,
 	return tableout_flow(o, err);
 }
 
+int tableout_move(struct tableout *o, const struct sst_block *b,
+		  enum sst_kind kind, struct sst_place *place,
+		  struct store_error *err)
+{
+	place->off = tableout_end(o);
+	if (sst_block_move(&o->pending, b, kind, o->salt, place->off) < 0)
+		return store_nomem(err);
+	place->len = (uint32_t)(tableout_end(o) - place->off);
+	return tableout_flow(o, err);
+}
+
 int tableout_writer(struct tableout *o, struct block_writer *w,
 		    enum sst_kind kind, struct sst_place *place,
 		    struct store_error *err)

@@ -64,6 +64,10 @@ int tableout_drain(struct tableout *o, struct store_error *err);
 /* Append a stored block; *place is where it lies. */
 int tableout_block(struct tableout *o, struct slice payload, enum sst_kind kind,
 		   struct sst_place *place, struct store_error *err);
+/* The same for a block as it was stored in another table. */
+int tableout_move(struct tableout *o, const struct sst_block *b,
+		  enum sst_kind kind, struct sst_place *place,
+		  struct store_error *err);
 /* End what `w` holds, append it, clear `w`. */
 int tableout_writer(struct tableout *o, struct block_writer *w,
 		    enum sst_kind kind, struct sst_place *place,

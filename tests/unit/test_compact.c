@@ -127,6 +127,51 @@ TEST(runs_that_overlap_nothing_are_moved_unread)
 	remove_store();
 }
 
+static void write_one(struct store *db, struct model *m, unsigned k, bool gone)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	char key[16];
+
+	snprintf(key, sizeof(key), "k%05u", k);
+	m->version[k] = gone ? 0 : ++m->clock;
+	if (gone)
+		CHECK_OK(store_delete(db, slice_str(key), STORE_NOSYNC, &err),
+			 err);
+	else
+		CHECK_OK(store_put(db, slice_str(key),
+				   value_of(k, m->version[k]), STORE_NOSYNC,
+				   &err),
+			 err);
+}
+
+TEST(blocks_that_nobody_wrote_into_go_on_as_they_are)
+{
+	struct store *db = new_store("leveled", "9");
+	struct model m = { .seed = 4 };
+	struct store_compact_result r;
+	uint64_t before, moved;
+
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned k = round; k < KEYS; k += 1 + round)
+			write_one(db, &m, k, false);
+		flush(db);
+	}
+	compact(db, NULL, 1);
+	write_one(db, &m, 50, false);
+	write_one(db, &m, 200, true);
+	write_one(db, &m, 300, false);
+	flush(db);
+	before = db->counters.blocks_moved;
+	r = compact(db, NULL, 1);
+	moved = db->counters.blocks_moved - before;
+	CHECK(moved >= 12 && moved < 40);
+	CHECK(r.dropped == 4); /* three older ones, the tombstone */
+	check_model(db, &m);
+	check_no_orphans(db);
+	store_close(db);
+	remove_store();
+}
+
 TEST(all_of_nothing_but_tombstones_is_nothing)
 {
 	struct store *db = new_store("tiered", "9");

@@ -166,9 +166,39 @@ static void src_close(struct iter *it)
 	free(it);
 }
 
-static const struct iter_ops src_ops = { src_first,  src_last, src_seek,
-					 src_before, src_next, src_prev,
-					 src_chunk,  src_close };
+/* Each fourth key leads a block of four. */
+#define BLOCK 4
+
+static int src_block(const struct iter *it, struct iter_block *b)
+{
+	const struct source *s = (const struct source *)it;
+	int last = s->at + BLOCK - 1;
+
+	if (s->at < 0 || s->at % BLOCK)
+		return 0;
+	b->last = key_of(s->keys[last < s->n ? last : s->n - 1]);
+	return 1;
+}
+
+static int src_skip(struct iter *it, struct store_error *err)
+{
+	struct source *s = (struct source *)it;
+
+	return s->at < 0 ? 0 : stand(s, s->at + BLOCK, err);
+}
+
+static const struct iter_ops src_ops = {
+	.first = src_first,
+	.last = src_last,
+	.seek = src_seek,
+	.seek_before = src_before,
+	.next = src_next,
+	.prev = src_prev,
+	.chunk = src_chunk,
+	.close = src_close,
+	.block = src_block,
+	.skip = src_skip,
+};
 
 /* ---- the model: for each key the newest source that holds it ---- */
 
@@ -285,6 +315,64 @@ TEST(forwards_and_backwards_show_the_newest_of_each_key)
 		spell_in_words(seed);
 		walk_many_through();
 	}
+}
+
+/* From the shown entry to `last` all is of its source, as the model has it. */
+static int check_block(const struct model *m, int k, struct slice last)
+{
+	int source = m->newest[k], next = k;
+
+	while (next >= 0 && next < KEYS &&
+	       slice_cmp(key_of((uint32_t)next), last) <= 0) {
+		CHECK(m->newest[next] == source);
+		next = model_from(m, next + 1, 1);
+	}
+	return next;
+}
+
+/* Whole blocks where they are offered; how many that were. */
+static int walk_by_blocks(struct iter *it, const struct model *m)
+{
+	struct store_error err = STORE_ERROR_INIT;
+	struct iter_block b;
+	int k = model_from(m, 0, 1), blocks = 0;
+	int r = it->ops->first(it, &err);
+
+	while (k >= 0) {
+		agree(it, r, m, k);
+		if (it->ops->block(it, &b)) {
+			k = check_block(m, k, b.last);
+			r = it->ops->skip(it, &err);
+			blocks++;
+		} else {
+			k = model_from(m, k + 1, 1);
+			r = it->ops->next(it, &err);
+		}
+	}
+	CHECK(r == 0 && !it->ops->block(it, &b));
+	CHECK(it->ops->skip(it, &err) == 0);
+	CHECK(merge_hidden(it) == m->hidden);
+	return blocks;
+}
+
+TEST(a_block_is_offered_where_nobody_else_has_a_key_in_it)
+{
+	unsigned seed = 11;
+	int blocks = 0;
+
+	for (int round = 0; round < 400; round++) {
+		struct model m;
+		struct iter *it;
+
+		if (round % 2)
+			spell_in_words((unsigned)round);
+		else
+			spell_in_four_bytes();
+		it = make(1 + round % 9, &seed, round % 3 ? 2 : 15, &m);
+		blocks += walk_by_blocks(it, &m);
+		iter_close(it);
+	}
+	CHECK(blocks > 400);
 }
 
 static void walk_about(struct iter *it, const struct model *m, unsigned *seed)
