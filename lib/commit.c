@@ -1,3 +1,4 @@
+#include "lib/batch.h"
 #include "lib/edit.h"
 #include "lib/flush.h"
 #include "lib/flusher.h"
@@ -13,7 +14,7 @@
 
 /* One commit on its way. */
 struct commit {
-	const struct store_batch *batch;
+	struct store_batch *batch;
 	struct memtable *m; /* where it went; a reference */
 	uint64_t from;	    /* the log's bytes before it */
 	uint64_t upto;	    /* durable when the log is synced so far */
@@ -37,26 +38,6 @@ static void limits(struct store *db, const struct options *o, uint64_t *log,
 		*log /= 2;
 		*tree /= 2;
 	}
-}
-
-/* Assemble header and entries in db->scratch, sealed for this place. */
-static int assemble(struct store *db, struct memtable *m, const struct root *at,
-		    const struct store_batch *b, uint64_t *chain,
-		    struct store_error *err)
-{
-	struct buf *s = &db->scratch;
-
-	buf_clear(s);
-	if (buf_append_zeros(s, WAL_BATCH_HEADER) < 0 ||
-	    buf_append_slice(s, buf_slice(&b->bytes)) < 0)
-		return store_nomem(err);
-	if (!wal_entries_seal(s->data + WAL_BATCH_HEADER,
-			      s->len - WAL_BATCH_HEADER, b->count, m->salt))
-		return store_fail(err, STORE_EINVAL,
-				  "a batch that store_batch_add did not make");
-	*chain =
-		wal_batch_seal(s->data, s->len, b->count, m->synced, at->chain);
-	return 0;
 }
 
 /*
@@ -174,6 +155,7 @@ static void extend(struct memtable *m, uint64_t upto, bool tenant)
 static int append(struct store *db, struct memtable *m, const struct root *at,
 		  struct commit *c, struct store_error *err)
 {
+	struct slice batch = buf_slice(&c->batch->bytes);
 	struct tree_edit e;
 	uint64_t chain = 0;
 	int r;
@@ -183,23 +165,20 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 		view_map(&m->log, false);
 		view_map(&m->tree.view, false);
 	}
-	r = assemble(db, m, at, c->batch, &chain, err);
+	r = batch_seal(c->batch, m->salt, m->synced, at->chain, &chain, err);
 	if (r < 0)
 		return r;
 	tree_edit_init(&e, m, at);
 #ifndef MUTANT_publish_before_append
-	r = write_batch(m, at->log_bytes, buf_slice(&db->scratch), c->durable,
-			err);
+	r = write_batch(m, at->log_bytes, batch, c->durable, err);
 #endif
 	if (r == 0)
-		r = tree_edit_commit(&e, buf_slice(&db->scratch),
-				     c->batch->count, chain, err);
+		r = tree_edit_commit(&e, batch, c->batch->count, chain, err);
 	if (r == 0)
 		r = publish(m, at, &e, err);
 #ifdef MUTANT_publish_before_append
 	if (r == 0)
-		r = write_batch(m, at->log_bytes, buf_slice(&db->scratch),
-				c->durable, err);
+		r = write_batch(m, at->log_bytes, batch, c->durable, err);
 #endif
 	if (r < 0) {
 		/* As if it had never been tried, also after a crash. */
@@ -209,7 +188,7 @@ static int append(struct store *db, struct memtable *m, const struct root *at,
 		goto out;
 	}
 	if ((c->durable || view_pokes(&m->log)) &&
-	    m->log_end <= e.at.log_bytes && db->scratch.len <= SMALL_BATCH)
+	    m->log_end <= e.at.log_bytes && batch.len <= SMALL_BATCH)
 		extend(m, e.at.log_bytes,
 		       lock_tenant(&db->lock) && !c->durable);
 	COUNT(&db->counters, batches, 1);
@@ -246,8 +225,7 @@ static int commit_locked(struct store *db, struct generation **g,
 			return r;
 	}
 	if (!m || (at.log_bytes > WAL_HEADER &&
-		   (at.log_bytes + WAL_BATCH_HEADER + c->batch->bytes.len >
-			    log_limit ||
+		   (at.log_bytes + c->batch->bytes.len > log_limit ||
 		    at.nodes * NODE_BYTES > tree_limit))) {
 		if (sealed_logs(*g) >= (*g)->v.options.sealed_logs)
 			return 2;
@@ -322,8 +300,8 @@ static int settle(struct store *db, struct memtable *m, uint64_t upto,
 	return r < 0 ? r : 0;
 }
 
-int store_write(struct store *db, const struct store_batch *b,
-		enum store_sync sync, struct store_error *err)
+int store_write(struct store *db, struct store_batch *b, enum store_sync sync,
+		struct store_error *err)
 {
 	struct commit c = { .batch = b, .durable = sync == STORE_SYNC };
 	uint64_t began = 0, took = 0;
@@ -387,59 +365,6 @@ int store_sync(struct store *db, struct store_error *err)
 	}
 	generation_close(g);
 	return r;
-}
-
-int store_batch_add(struct store_batch *b, const struct store_entry *e,
-		    struct store_error *err)
-{
-	if (e->key.len == 0 || e->key.len > STORE_KEY_MAX)
-		return store_fail(err, STORE_EINVAL,
-				  "a key of %zu bytes: it must have 1 to %u",
-				  e->key.len, STORE_KEY_MAX);
-	if (e->kind == STORE_PUT && e->value.len > STORE_VALUE_MAX)
-		return store_fail(err, STORE_EINVAL,
-				  "a value of %zu bytes: the limit is %u",
-				  e->value.len, STORE_VALUE_MAX);
-	if (e->kind != STORE_PUT && e->kind != STORE_DELETE)
-		return store_fail(err, STORE_EINVAL, "unknown kind of entry");
-	if (b->count == UINT32_MAX || b->bytes.len > UINT32_MAX)
-		return store_fail(err, STORE_EINVAL, "batch over 4 GiB");
-	if (wal_entry_append(&b->bytes, (uint8_t)e->kind, e->key,
-			     e->kind == STORE_PUT ? e->value : SLICE_NULL,
-			     e->kind == STORE_PUT ? e->expires_ms : 0) < 0)
-		return store_nomem(err);
-	b->count++;
-	return 0;
-}
-
-int store_batch_put(struct store_batch *b, struct slice key, struct slice value,
-		    struct store_error *err)
-{
-	return store_batch_add(b,
-			       &(struct store_entry){ .kind = STORE_PUT,
-						      .key = key,
-						      .value = value },
-			       err);
-}
-
-int store_batch_delete(struct store_batch *b, struct slice key,
-		       struct store_error *err)
-{
-	return store_batch_add(
-		b, &(struct store_entry){ .kind = STORE_DELETE, .key = key },
-		err);
-}
-
-void store_batch_clear(struct store_batch *b)
-{
-	buf_clear(&b->bytes);
-	b->count = 0;
-}
-
-void store_batch_free(struct store_batch *b)
-{
-	buf_free(&b->bytes);
-	b->count = 0;
 }
 
 /* A batch of one. */

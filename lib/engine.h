@@ -77,7 +77,6 @@ struct store {
 	struct queue *queue;
 	struct flusher *flusher;     /* with STORE_BACKGROUND */
 	struct writeback *writeback; /* likewise */
-	struct buf scratch; /* under WRITE: the batch being assembled */
 	uint64_t known;	 /* under WRITE: STATE's cell that tells of `current` */
 	uint64_t memory; /* under WRITE: what the machine has; 0: not asked */
 	uint64_t batch_limit;

@@ -15,8 +15,7 @@ enum piece_state { WAITING, UNDER_WORK, WRITTEN };
 
 struct piece {
 	struct piece *next;
-	struct buf bytes; /* until it is written */
-	uint32_t count;
+	struct store_batch batch; /* until it is written */
 	enum piece_state state;
 	struct loadrun run;
 };
@@ -163,7 +162,7 @@ static void drop_first(struct store_load *l)
 	if (!l->first)
 		l->last = &l->first;
 	loadrun_release(&p->run, l->db, true);
-	buf_free(&p->bytes);
+	store_batch_free(&p->batch);
 	free(p);
 }
 
@@ -219,12 +218,12 @@ static void write_piece(struct store_load *l, struct piece *p)
 
 	p->state = UNDER_WORK;
 	pthread_mutex_unlock(&l->mutex);
-	r = loadrun_build(&p->run, l->db, &l->options, &p->bytes, p->count,
-			  &l->stop, &err);
+	r = loadrun_build(&p->run, l->db, &l->options, &p->batch, &l->stop,
+			  &err);
 	pthread_mutex_lock(&l->mutex);
 	if (r < 0)
 		fail(l, r, &err);
-	recycle(l, &p->bytes);
+	recycle(l, &p->batch.bytes);
 	p->state = WRITTEN;
 	l->unwritten--;
 	pthread_cond_broadcast(&l->changed);
@@ -363,8 +362,7 @@ static int hand_over(struct store_load *l, struct piece *p,
 		pthread_cond_wait(&l->changed, &l->mutex);
 	r = failure(l, err);
 	if (r == 0) {
-		p->bytes = b->bytes;
-		p->count = b->count;
+		p->batch = *b;
 		b->bytes = BUF_INIT;
 		for (size_t i = 0; i < LOAD_WORKERS && !b->bytes.data; i++) {
 			b->bytes = l->spare[i];

@@ -1,6 +1,7 @@
 #include "lib/loadrun.h"
 
 #include "formats/wal.h"
+#include "lib/batch.h"
 #include "lib/build.h"
 #include "lib/number.h"
 #include "lib/order.h"
@@ -14,11 +15,11 @@ struct load_table {
 };
 
 /* Items for sorting, in the room behind the entries if there is enough. */
-static struct order_item *items_of(struct buf *bytes, uint32_t count,
-				   void **own)
+static struct order_item *items_of(struct store_batch *b, void **own)
 {
+	struct buf *bytes = &b->bytes;
 	size_t at = (bytes->len + 15) & ~(size_t)15;
-	size_t need = 2 * (size_t)count * sizeof(struct order_item);
+	size_t need = 2 * (size_t)b->count * sizeof(struct order_item);
 
 	*own = NULL;
 	if (at <= bytes->cap && need <= bytes->cap - at)
@@ -78,7 +79,7 @@ static int table_seal(struct load_table *t, struct store_error *err)
 }
 
 static int put_entries(struct loadrun *run, struct store *db,
-		       const struct options *o, const struct buf *bytes,
+		       const struct options *o, struct slice entries,
 		       const struct order_item *items, size_t n,
 		       const atomic_bool *stop, struct store_error *err)
 {
@@ -92,7 +93,7 @@ static int put_entries(struct loadrun *run, struct store *db,
 		size_t off = items[i].off - items[i].tag;
 
 		if (i + AHEAD < n) {
-			const uint8_t *q = bytes->data + items[i + AHEAD].off;
+			const uint8_t *q = entries.data + items[i + AHEAD].off;
 
 			__builtin_prefetch(q);
 			__builtin_prefetch(q + 64);
@@ -106,8 +107,8 @@ static int put_entries(struct loadrun *run, struct store *db,
 			t = run->tables[run->n - 1];
 		}
 		if (!wal_entry_decode(
-			    slice_make(bytes->data + off, bytes->len - off), &e,
-			    &why))
+			    slice_make(entries.data + off, entries.len - off),
+			    &e, &why))
 			return store_fail(err, STORE_EBUG, "load: %s", why);
 		it.e = (struct entry){ .kind = (enum entry_kind)e.kind,
 				       .key = e.key,
@@ -124,25 +125,25 @@ static int put_entries(struct loadrun *run, struct store *db,
 }
 
 int loadrun_build(struct loadrun *run, struct store *db,
-		  const struct options *options, struct buf *bytes,
-		  uint32_t count, const atomic_bool *stop,
-		  struct store_error *err)
+		  const struct options *options, struct store_batch *batch,
+		  const atomic_bool *stop, struct store_error *err)
 {
+	struct slice entries = batch_entries(batch);
 	struct order_item *items;
 	void *own;
 	int64_t n;
 	int r;
 
-	items = items_of(bytes, count, &own);
+	items = items_of(batch, &own);
 	if (!items)
 		return store_nomem(err);
-	n = order_entries(buf_slice(bytes), count, items, items + count);
+	n = order_entries(entries, batch->count, items, items + batch->count);
 	if (n < 0)
 		r = store_fail(err, STORE_EINVAL,
 			       "a batch that store_batch_add did not make");
 	else
-		r = put_entries(run, db, options, bytes, items, (size_t)n, stop,
-				err);
+		r = put_entries(run, db, options, entries, items, (size_t)n,
+				stop, err);
 	free(own);
 	if (r != 0)
 		loadrun_release(run, db, true);

@@ -24,15 +24,14 @@ struct loadrun {
 #define LOADRUN_INIT ((struct loadrun){ NULL, 0, 0, NULL, 0 })
 
 /*
- * Write a batch's entries as sealed tables, fsynced.  `bytes` beyond its
- * length is used for sorting where its capacity allows.  When *stop becomes
- * true it may give up, with 1.
+ * Write a batch's entries as sealed tables, fsynced.  What its memory has room
+ * for behind them is used for sorting.  When *stop becomes true it may give up,
+ * with 1.
  *   STORE_ENOSPACE, STORE_EIO  nothing is left
  */
 int loadrun_build(struct loadrun *run, struct store *db,
-		  const struct options *options, struct buf *bytes,
-		  uint32_t count, const atomic_bool *stop,
-		  struct store_error *err);
+		  const struct options *options, struct store_batch *batch,
+		  const atomic_bool *stop, struct store_error *err);
 /* Give the tables their age and their names.  The caller holds WRITE. */
 int loadrun_finish(struct loadrun *run, uint64_t age, struct store_error *err);
 /*

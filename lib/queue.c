@@ -1,5 +1,7 @@
 #include "lib/queue.h"
 
+#include "lib/batch.h"
+
 #include <errno.h>
 
 /* Neighbouring writes share a batch up to this many bytes. */
@@ -84,14 +86,11 @@ static struct op *take_writes(struct queue *q, struct store_batch *all)
 		if (taken.first && all->bytes.len + op->batch.bytes.len >
 					   store_batch_limit(q->db))
 			break;
-		if (buf_append_slice(&all->bytes, buf_slice(&op->batch.bytes)) <
-		    0) {
+		if (batch_join(all, &op->batch) < 0) {
 			if (taken.first)
 				break;
 			store_nomem(&op->err); /* it fails alone */
 			op->result = STORE_ESYSTEM;
-		} else {
-			all->count += op->batch.count;
 		}
 		ops_push(&taken, ops_pop(&q->waiting));
 		if (op->result < 0)
@@ -313,11 +312,10 @@ int store_submit_write(struct store *db, const struct store_batch *b,
 
 	if (!op)
 		return STORE_ESYSTEM;
-	if (buf_append_slice(&op->batch.bytes, buf_slice(&b->bytes)) < 0) {
+	if (batch_join(&op->batch, b) < 0) {
 		op_free(op);
 		return store_nomem(err);
 	}
-	op->batch.count = b->count;
 	return submit(db, op, id, err);
 }
 

@@ -285,7 +285,6 @@ void store_close(struct store *db)
 	pthread_mutex_destroy(&db->mutex);
 	pthread_mutex_destroy(&db->sync_mutex);
 	pthread_cond_destroy(&db->sync_done);
-	buf_free(&db->scratch);
 	free(db->plugins);
 	free(db);
 }

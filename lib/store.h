@@ -237,7 +237,7 @@ enum store_sync {
  * on one key the last wins.  STORE_BATCH_INIT; keys and values are copied.
  */
 struct store_batch {
-	struct buf bytes; /* entries as the log holds them */
+	struct buf bytes; /* as the log will hold it: header, entries */
 	uint32_t count;
 };
 
@@ -254,7 +254,7 @@ void store_batch_clear(struct store_batch *b);
 void store_batch_free(struct store_batch *b);
 
 /*
- * Commit a batch; an empty one does nothing.  The batch is left as it was.
+ * Commit a batch; one thread at a time, for it is sealed in place.  Empty: 0.
  *   STORE_EINVAL   larger than the write buffer allows (formats/wal.md)
  *   STORE_ENOSPACE nothing was written
  *   STORE_EIO      a sync that was to cover it failed: the batch is in doubt
@@ -263,8 +263,8 @@ void store_batch_free(struct store_batch *b);
  * own write is safe, or, with STORE_BACKGROUND, beside further writes; if that
  * fails, the write still succeeds and store_warning() tells.
  */
-int store_write(struct store *db, const struct store_batch *b,
-		enum store_sync sync, struct store_error *err);
+int store_write(struct store *db, struct store_batch *b, enum store_sync sync,
+		struct store_error *err);
 int store_put(struct store *db, struct slice key, struct slice value,
 	      enum store_sync sync, struct store_error *err);
 /* Deleting an absent key succeeds. */
