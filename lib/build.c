@@ -46,6 +46,7 @@ int build_open(struct build **out, const struct build_spec *spec,
 	b->data = BLOCK_WRITER_INIT((uint32_t)spec->options->restart_interval);
 	r = tableout_open(&b->out, spec->dir, spec->number, spec->codec,
 			  spec->mode, spec->counters, err);
+	b->out.passing = spec->passing;
 	if (r < 0) {
 		free(b);
 		return r;

@@ -45,6 +45,7 @@ struct build_spec {
 	/* before umask: 0444, or 0644 when it is to be sealed */
 	mode_t mode;
 	struct counters *counters; /* or NULL */
+	struct passing *passing;   /* or NULL: stays in the page cache */
 	bool packs;		   /* with a thread of its own (packing.h) */
 };
 

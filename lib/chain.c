@@ -5,6 +5,7 @@
 struct chain {
 	struct iter it;
 	struct store *db;
+	struct passing *passing;
 	size_t n, at;
 	struct iter *cur; /* walks table `at`; NULL: not opened */
 	struct chain_table tables[];
@@ -27,6 +28,7 @@ static int chain_enter(struct chain *c, struct store_error *err)
 	}
 	if (r < 0)
 		return store_fail(err, r, "%s", e.text);
+	passing_add(c->passing, table_size(t), table_pass(t));
 	r = table_iter(t, true, &c->cur, err);
 	table_close(t);
 	return r;
@@ -128,7 +130,8 @@ static const struct iter_ops chain_ops = {
 };
 
 int chain_open(struct store *db, const struct chain_table *tables, size_t n,
-	       struct iter **out, struct store_error *err)
+	       struct passing *passing, struct iter **out,
+	       struct store_error *err)
 {
 	struct chain *c = calloc(1, sizeof(*c) + n * sizeof(*tables));
 
@@ -136,6 +139,7 @@ int chain_open(struct store *db, const struct chain_table *tables, size_t n,
 		return store_nomem(err);
 	c->it.ops = &chain_ops;
 	c->db = db;
+	c->passing = passing;
 	c->n = n;
 	memcpy(c->tables, tables, n * sizeof(*tables));
 	*out = &c->it;

@@ -9,6 +9,7 @@
 #define LIB_CHAIN_H
 
 #include "lib/engine.h"
+#include "lib/passing.h"
 
 struct chain_table {
 	uint64_t number;
@@ -17,10 +18,12 @@ struct chain_table {
 
 /*
  * `tables` (copied, but not the keys) are of one run, ascending by key,
- * claimed by the caller until the chain is past them.  The iterator has first,
+ * claimed by the caller until the chain is past them.  Which of them the page
+ * cache had, `passing` is told as they are reached.  The iterator has first,
  * next, chunk, block, skip and close; it does not turn round.
  */
 int chain_open(struct store *db, const struct chain_table *tables, size_t n,
-	       struct iter **out, struct store_error *err);
+	       struct passing *passing, struct iter **out,
+	       struct store_error *err);
 
 #endif

@@ -25,6 +25,7 @@ struct job {
 	struct fence fence;
 	struct iter *in; /* the merge of the inputs */
 	struct wholeblock whole;
+	struct passing passing;
 	uint64_t now_ms;
 	uint64_t table_bytes, piece_bytes; /* cut here */
 	struct build_spec spec;
@@ -74,7 +75,8 @@ static int open_source(struct job *job, const struct lsm_run *run,
 	}
 	if (n == 0)
 		return 0;
-	r = chain_open(job->db, tables, n, &sources[*n_sources], err);
+	r = chain_open(job->db, tables, n, &job->passing, &sources[*n_sources],
+		       err);
 	*n_sources += r == 0;
 	return r;
 }
@@ -442,6 +444,7 @@ static void fill_spec(struct job *job)
 		.created_ms = job->now_ms,
 		.mode = 0444,
 		.counters = &job->db->counters,
+		.passing = &job->passing,
 		.packs = job->threads > 1 &&
 			 job->table_bytes >= BUILD_PACKS_FROM,
 	};

@@ -49,6 +49,11 @@ static int real_writeback(int fd, off_t off, off_t n)
 	return sync_file_range(fd, off, n, SYNC_FILE_RANGE_WRITE);
 }
 
+static int real_uncache(int fd, off_t off, off_t n)
+{
+	return posix_fadvise(fd, off, n, POSIX_FADV_DONTNEED);
+}
+
 /*
  * Who asks fstat is told times, and a newer kernel then takes the next write
  * down to the nanosecond: an inode to write with each sync.
@@ -353,6 +358,7 @@ struct os os = {
 	.fsync = fsync,
 	.fdatasync = fdatasync,
 	.writeback = real_writeback,
+	.uncache = real_uncache,
 	.renameat = real_renameat,
 	.unlinkat = real_unlinkat,
 	.mkdir = mkdir,

@@ -51,6 +51,8 @@ struct os {
 	int (*fdatasync)(int fd);
 	/* begin to write these to the disk; promises nothing */
 	int (*writeback)(int fd, off_t off, off_t n);
+	/* take clean pages out of the page cache; n 0: to the end */
+	int (*uncache)(int fd, off_t off, off_t n);
 	int (*renameat)(int dirfd, const char *from, const char *to);
 	int (*unlinkat)(int dirfd, const char *name);
 	int (*mkdir)(const char *path, mode_t mode);

@@ -36,6 +36,12 @@ void table_close(struct table *t);
 
 uint64_t table_size(const struct table *t);
 
+/*
+ * Is most of it not in the page cache?  If so, all that is read of it from now
+ * on is put out again behind its readers.  Before it is read by anybody.
+ */
+bool table_pass(struct table *t);
+
 /* The result of a lookup. */
 struct lookup {
 	enum entry_kind kind;

@@ -1,5 +1,7 @@
 #include "lib/guide.h"
 
+#include <errno.h>
+
 _Static_assert(SST_CHUNK == CHUNK_BYTES, "one size of chunks");
 _Static_assert(BLOCK_VALUE_MAX == VALUE_INLINE_MAX, "one limit of values");
 _Static_assert(BLOCK_PUT == (int)ENTRY_PUT, "one set of kinds");
@@ -102,6 +104,23 @@ void table_close(struct table *t)
 	guide_release(t);
 	view_close(&t->view);
 	free(t);
+}
+
+/* Bytes of the file that are asked for, one behind the other. */
+#define PASS_PROBES 16u
+
+bool table_pass(struct table *t)
+{
+	unsigned cold = 0;
+	uint8_t byte;
+
+	for (uint64_t i = 0; i < PASS_PROBES; i++)
+		cold += os.pread_cached(t->view.fd, &byte, 1,
+					(off_t)(t->size / PASS_PROBES * i)) <
+				0 &&
+			errno == EAGAIN;
+	t->view.passing = cold > PASS_PROBES / 2;
+	return t->view.passing;
 }
 
 uint64_t table_size(const struct table *t)

@@ -84,6 +84,16 @@ void tableout_abort(struct tableout *o)
 	os_unlink(o->dir, o->tmp, NULL);
 }
 
+/* What was written two steps ago is on the disk, as a rule: may it stay? */
+static void pass(struct tableout *o)
+{
+	if (o->off < o->passed + 2 * PASSING_STEP)
+		return;
+	if (passing_is_cold(o->passing))
+		os.uncache(o->fd, (off_t)o->passed, (off_t)PASSING_STEP);
+	o->passed += PASSING_STEP;
+}
+
 int tableout_finish(struct tableout *o, struct store_error *err)
 {
 	int r;
@@ -91,6 +101,9 @@ int tableout_finish(struct tableout *o, struct store_error *err)
 	if ((r = tableout_drain(o, err)) < 0 ||
 	    (r = os_sync(o->fd, false, o->dir, o->tmp, err)) < 0)
 		return r;
+	/* Pages that were still on their way then are clean now. */
+	if (passing_is_cold(o->passing))
+		os.uncache(o->fd, 0, 0);
 	return os_rename(o->dir, o->tmp, o->name, err);
 }
 
@@ -108,6 +121,7 @@ int tableout_drain(struct tableout *o, struct store_error *err)
 		os.writeback(o->fd, (off_t)o->off, (off_t)o->pending.len);
 	o->off += o->pending.len;
 	buf_clear(&o->pending);
+	pass(o);
 	return 0;
 }
 

@@ -13,12 +13,15 @@
 #include "lib/counters.h"
 #include "lib/names.h"
 #include "lib/os.h"
+#include "lib/passing.h"
 
 #include <xxhash.h>
 
 struct tableout {
 	const struct dir *dir;
 	struct counters *counters; /* or NULL */
+	struct passing *passing;   /* or NULL */
+	uint64_t passed;	   /* pages before it were put out, or stay */
 	char name[NAME_SIZE], tmp[NAME_SIZE];
 	int fd;
 	uint64_t salt; /* random, of this table */

@@ -1,5 +1,7 @@
 #include "lib/view.h"
 
+#include "lib/passing.h"
+
 void view_init(struct view *v, int fd, const struct dir *dir, const char *name,
 	       uint64_t map_bytes)
 {
@@ -9,6 +11,7 @@ void view_init(struct view *v, int fd, const struct dir *dir, const char *name,
 	v->name[strnlen(name, NAME_SIZE - 1)] = '\0';
 	v->map_bytes = map_bytes;
 	v->uncounted = false;
+	v->passing = false;
 	v->writable = false;
 	atomic_init(&v->poked, false);
 	atomic_init(&v->map, NULL);
@@ -31,6 +34,8 @@ void view_close(struct view *v)
 	else if (map)
 		os.unmap((void *)(uintptr_t)map, (size_t)v->map_bytes);
 	atomic_store(&v->map, NULL);
+	if (v->passing)
+		os.uncache(v->fd, 0, 0);
 	os_close(v->fd);
 	v->fd = -1;
 }
@@ -92,10 +97,23 @@ static bool window_grow(struct window *w, size_t bytes)
 {
 	bool fits = w->room && bytes <= WINDOW_ROOM;
 
-	window_release(w);
+	if (w->data != w->room)
+		free(w->data);
+	w->len = 0;
 	w->data = fits ? w->room : malloc(bytes);
 	w->cap = fits ? WINDOW_ROOM : w->data ? bytes : 0;
 	return w->data != NULL;
+}
+
+/* The window goes on to `off`: what it has left behind is not wanted again. */
+static void pass(const struct view *v, struct window *w, uint64_t off)
+{
+	if (w->owner != v || off < w->passed)
+		w->passed = off;
+	if (off - w->passed < PASSING_STEP)
+		return;
+	os.uncache(v->fd, (off_t)w->passed, (off_t)(off - w->passed));
+	w->passed = off;
 }
 
 /* Fill the window so that it holds [off, off + len), len > 0. */
@@ -111,6 +129,8 @@ static int window_fill(struct view *v, struct window *w, uint64_t off,
 		end = off + len;
 	if (end > limit)
 		end = limit;
+	if (v->passing)
+		pass(v, w, start);
 	if (end - start > w->cap && !window_grow(w, (size_t)(end - start)))
 		return store_nomem(err);
 	w->len = 0;

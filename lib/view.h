@@ -34,6 +34,7 @@ struct view {
 	char name[NAME_SIZE];
 	uint64_t map_bytes; /* length of the map to make; 0: never map */
 	bool uncounted;
+	bool passing;  /* pages behind a window go out of the page cache */
 	bool writable; /* a map may be written, too: view_poke() */
 	atomic_bool poked;
 	_Atomic(const uint8_t *) map;
@@ -81,6 +82,7 @@ struct window {
 	size_t len;   /* valid bytes */
 	size_t ahead; /* read so much at least, one of the above; 0: no more */
 	const void *owner; /* the view the bytes are from */
+	uint64_t passed;   /* of a passing one: pages before it were put out */
 	uint8_t *room;	   /* the caller's, of WINDOW_ROOM bytes, or NULL */
 };
 

@@ -130,6 +130,30 @@ shape() {
   [ "$(grep -c CLONE_THREAD threads2)" -ge 2 ]
 }
 
+@test "compact: leaves the page cache as it found it" {
+  needs_strace
+  local how
+  [ "$(stat -f -c %T .)" != tmpfs ] || skip "there all is in memory"
+  lsm-init maintenance=cron
+  for how in 1 2 3; do
+    seq "$how" 3 200000 | sed "s/\$/\t$how $(printf '%0100d' 0)/" | lsm-put
+    lsm-flush
+  done
+  cp -r data cold
+  sync data/*.sst cold/*.sst
+  for how in cold/*.sst; do # which does not write, and puts it out
+    dd if=/dev/null of="$how" oflag=nocache conv=notrunc,fdatasync count=0 status=none
+  done
+  cat data/*.sst > /dev/null
+  strace -f -qq -o warm.calls -e trace=fadvise64 -e signal=none lsm-compact --all -q
+  strace -f -qq -o cold.calls -e trace=fadvise64 -e signal=none lsm-compact -d cold --all -q
+  [ ! -s warm.calls ]
+  # each input as it is left, the output when it is on the disk
+  [ "$(grep -c 'fadvise64(.*, 0, 0, POSIX_FADV_DONTNEED) = 0' cold.calls)" -ge 4 ]
+  lsm-scan > want
+  lsm-scan -d cold | cmp - want
+}
+
 @test "compact: without a plugin in LSM_PLUGINS lsm-compact ends 78" {
   mkdir none
   chmod go-w none

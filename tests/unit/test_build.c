@@ -1,4 +1,5 @@
 /* Tables: how they are cut into blocks, what is told, what is refused. */
+#include "lib/passing.h"
 #include "tests/unit/tables.h"
 
 #include <errno.h>
@@ -187,6 +188,66 @@ TEST(a_large_table_is_on_its_way_to_the_disk_while_it_is_written)
 	table_meta_release(&meta);
 	records_free(&rs);
 	scratch_close(&d);
+}
+
+static off_t put_out; /* bytes, from the beginning of the file on */
+
+static int note_uncache(int fd, off_t off, off_t n)
+{
+	(void)fd;
+	if (n == 0)
+		put_out = -1;
+	else if (off == put_out)
+		put_out += n;
+	return 0;
+}
+
+/* Bytes that went out of the page cache before the end, which put out all. */
+static off_t put_out_with(struct passing *passing)
+{
+	struct dir d = scratch_open();
+	struct records rs = records_make(300, false, 3);
+	struct store_error err = STORE_ERROR_INIT;
+	struct os real = os;
+	struct table_meta meta;
+	struct build_spec spec;
+	struct options o;
+	struct build *b;
+	unsigned seed = 1;
+	off_t early;
+
+	options_default(&o);
+	spec = spec_make(&d, &o, CODEC_NONE, 42);
+	spec.passing = passing;
+	put_out = 0;
+	os.uncache = note_uncache;
+	CHECK_OK(build_open(&b, &spec, &err), err);
+	for (size_t i = 0; i < rs.n; i++) {
+		rs.r[i].kind = ENTRY_PUT;
+		buf_clear(&rs.r[i].value);
+		random_bytes(&rs.r[i].value, 60000, &seed);
+		CHECK_OK(record_add(b, &rs.r[i], &err), err);
+	}
+	early = put_out;
+	CHECK_OK(build_finish(b, &meta, &err), err);
+	os = real;
+	CHECK(meta.bytes > 3 * PASSING_STEP);
+	CHECK(early < (off_t)meta.bytes);
+	CHECK(put_out == (early ? -1 : 0));
+	table_meta_release(&meta);
+	records_free(&rs);
+	scratch_close(&d);
+	return early;
+}
+
+TEST(a_table_of_what_the_page_cache_had_not_is_put_out_as_it_is_written)
+{
+	struct passing p = { .warm = 100, .cold = 101 };
+
+	CHECK(put_out_with(&p) >= 2 * (off_t)PASSING_STEP);
+	p.warm = 101;
+	CHECK(put_out_with(&p) == 0);
+	CHECK(put_out_with(NULL) == 0);
 }
 
 TEST(the_properties_tell_what_the_builder_was_told)

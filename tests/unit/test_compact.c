@@ -4,6 +4,8 @@
  */
 #include "tests/unit/compacting.h"
 
+#include <errno.h>
+
 static void check_shape(struct store *db, const char *strategy, unsigned runs)
 {
 	struct manifest m = manifest(db);
@@ -170,6 +172,67 @@ TEST(blocks_that_nobody_wrote_into_go_on_as_they_are)
 	check_no_orphans(db);
 	store_close(db);
 	remove_store();
+}
+
+static bool in_cache;
+static int put_out;
+
+static ssize_t cached_or_not(int fd, void *p, size_t n, off_t off)
+{
+	if (in_cache)
+		return pread(fd, p, n, off);
+	errno = EAGAIN;
+	return -1;
+}
+
+static int note_uncache(int fd, off_t off, off_t n)
+{
+	CHECK(fd >= 0 && off == 0 && n == 0);
+	put_out++;
+	return 0;
+}
+
+static ssize_t no_such_call(int fd, void *p, size_t n, off_t off)
+{
+	(void)fd, (void)p, (void)n, (void)off;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+/* Whole files that a merge of three tables into one puts out of the cache. */
+static int put_out_by_merge(void)
+{
+	struct store *db = new_store("leveled", "9");
+	struct model m = { .seed = 6 };
+	struct store_compact_result r;
+
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned k = i; k < 30; k += 1 + i)
+			write_one(db, &m, k, false);
+		flush(db);
+	}
+	put_out = 0;
+	r = compact(db, NULL, 1);
+	CHECK(r.tables_in == 3 && r.tables_out == 1);
+	check_model(db, &m);
+	store_close(db);
+	remove_store();
+	return put_out;
+}
+
+TEST(a_merge_leaves_the_page_cache_as_it_found_it)
+{
+	struct os real = os;
+
+	os.pread_cached = cached_or_not;
+	os.uncache = note_uncache;
+	in_cache = true;
+	CHECK(put_out_by_merge() == 0);
+	in_cache = false;
+	CHECK(put_out_by_merge() == 4);
+	os.pread_cached = no_such_call;
+	CHECK(put_out_by_merge() == 0);
+	os = real;
 }
 
 TEST(all_of_nothing_but_tombstones_is_nothing)
