@@ -216,6 +216,12 @@ bool block_reader_open(struct block_reader *r, struct slice block)
 	       restart(r->data, r->end, 0) == 0;
 }
 
+bool block_restarts(const struct block_reader *r, uint32_t i)
+{
+	return r->valid && i < r->n_restarts &&
+	       restart(r->data, r->end, i) == r->off && r->data[r->off] == 0;
+}
+
 static int fail(struct block_reader *r, const char *why)
 {
 	r->valid = false;

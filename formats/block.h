@@ -85,6 +85,9 @@ void block_reader_release(struct block_reader *r);
  */
 bool block_reader_open(struct block_reader *r, struct slice block);
 
+/* Is the entry it stands on restart point `i`, as a lookup will want it? */
+bool block_restarts(const struct block_reader *r, uint32_t i);
+
 /*
  * Movers: 1 on an entry, 0 when there is none in that direction (or, for
  * next and prev, when it stood nowhere), -1 for a damaged block, -2 for no

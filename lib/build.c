@@ -238,8 +238,7 @@ static bool is_usual(const struct build *b, const struct wholeblock *w)
 
 	return w->b.stored.codec == b->out.packer.codec &&
 	       size >= o->block_bytes / 2 &&
-	       (size <= 2 * o->block_bytes || w->entries == 1) &&
-	       wholeblock_restarts(w, o->restart_interval);
+	       (size <= 2 * o->block_bytes || w->entries == 1);
 }
 
 /*

@@ -374,7 +374,8 @@ static int add_block(struct job *job, bool *whole, struct store_error *err)
 	*whole = false;
 	if (!in->ops->block(in, &w->b))
 		return 0;
-	r = wholeblock_look(w, job->now_ms, err);
+	r = wholeblock_look(w, job->now_ms, job->o->m.options.restart_interval,
+			    err);
 	if (r <= 0)
 		return r;
 	r = output_for(job, in->e.key, err);

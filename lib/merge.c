@@ -76,7 +76,7 @@ static uint64_t code_of(const struct merge *m, struct slice key)
 static bool settle_tie(struct merge *m, struct node *a, struct node *b)
 {
 	uint64_t x = a->who & ~NODE_HIDDEN, y = b->who & ~NODE_HIDDEN;
-	int d = 0;
+	int d;
 
 	if (a->code == CODE_END)
 		return x < y;

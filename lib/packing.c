@@ -6,17 +6,17 @@
 #define PACKET_BYTES ((size_t)256 << 10)
 
 struct packet {
-	struct buf blocks; /* one behind the other */
+	struct buf blocks; /* one behind the other, gaps between them */
 	struct buf names;  /* their separators, likewise */
 	struct buf parts;  /* struct part each */
 	uint64_t decoded;  /* bytes that all blocks have */
 };
 
-/* Where a block and its separator end, and what the block is. */
+/* A block, and where its separator ends. */
 struct part {
-	uint32_t block_end, name_end;
+	uint32_t off, len, name_end;
 	uint32_t decoded;
-	bool packed; /* stored once already, with `codec` */
+	bool packed; /* with `codec` */
 	uint8_t codec;
 };
 
@@ -25,6 +25,7 @@ struct packing {
 	struct places *places;
 	struct packet collected, given;
 	struct part last;      /* of the block that has no separator yet */
+	struct packer packer;  /* the caller's */
 	uint64_t written;      /* bytes, without the packet given last */
 	uint64_t written_of;   /* decoded */
 	uint64_t given_of;     /* bytes of that packet */
@@ -58,6 +59,10 @@ int packing_new(struct packing **out, struct tableout *o, struct places *places,
 
 	if (!p)
 		return store_nomem(err);
+	if (packer_init(&p->packer, o->packer.codec) < 0) {
+		free(p);
+		return store_nomem(err);
+	}
 	p->out = o;
 	p->places = places;
 	pthread_mutex_init(&p->mutex, NULL);
@@ -68,15 +73,11 @@ int packing_new(struct packing **out, struct tableout *o, struct places *places,
 
 /* ---- the thread ---- */
 
-static struct slice between(const struct buf *b, uint32_t from, uint32_t to)
-{
-	return slice_make(b->data + from, to - from);
-}
-
-static int write_block(struct packing *p, struct slice bytes,
+static int write_block(struct packing *p, const struct packet *k,
 		       const struct part *part, struct sst_place *place,
 		       struct store_error *err)
 {
+	struct slice bytes = slice_make(k->blocks.data + part->off, part->len);
 	struct sst_block b = { bytes, part->codec, part->decoded };
 
 	return part->packed
@@ -87,21 +88,19 @@ static int write_block(struct packing *p, struct slice bytes,
 static int write_packet(struct packing *p, const struct packet *k,
 			struct store_error *err)
 {
-	struct part from = { .block_end = 0 }, to;
+	const struct part *part = (const struct part *)(void *)k->parts.data;
+	size_t n = k->parts.len / sizeof(*part);
+	uint32_t name = 0;
 	struct sst_place place;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < k->parts.len; i += sizeof(to)) {
-		memcpy(&to, k->parts.data + i, sizeof(to));
-		r = write_block(
-			p, between(&k->blocks, from.block_end, to.block_end),
-			&to, &place, err);
+	for (size_t i = 0; r == 0 && i < n; name = part[i++].name_end) {
+		r = write_block(p, k, &part[i], &place, err);
 		if (r == 0)
-			r = places_add(
-				p->places,
-				between(&k->names, from.name_end, to.name_end),
-				place, err);
-		from = to;
+			r = places_add(p->places,
+				       slice_make(k->names.data + name,
+						  part[i].name_end - name),
+				       place, err);
 	}
 	return r;
 }
@@ -135,11 +134,52 @@ static void *work(void *ctx)
 
 /* ---- the caller ---- */
 
-/* Until the thread has nothing to do: 0, or its error. */
+/*
+ * Compress a collected block where it lies, the last of those that are not;
+ * false when there is none.  What it becomes is the same whoever does it.
+ */
+static bool help(struct packing *p)
+{
+	struct packet *k = &p->collected;
+	struct part *part = (struct part *)(void *)k->parts.data;
+	size_t i = k->parts.len / sizeof(*part);
+	struct slice packed;
+	int codec;
+
+	while (i > 0 && part[i - 1].packed)
+		i--;
+	if (i-- == 0)
+		return false;
+	codec = packer_pack(
+		&p->packer,
+		slice_make(k->blocks.data + part[i].off, part[i].len), &packed);
+	if (codec < 0)
+		return false;
+	if (codec != CODEC_NONE)
+		memcpy(k->blocks.data + part[i].off, packed.data, packed.len);
+	part[i].len = (uint32_t)packed.len;
+	part[i].codec = (uint8_t)codec;
+	part[i].packed = true;
+	return true;
+}
+
+static bool is_busy(struct packing *p)
+{
+	bool busy;
+
+	pthread_mutex_lock(&p->mutex);
+	busy = p->busy;
+	pthread_mutex_unlock(&p->mutex);
+	return busy;
+}
+
+/* Until the thread has nothing to do, beside it: 0, or its error. */
 static int await(struct packing *p, struct store_error *err)
 {
 	int r;
 
+	while (is_busy(p) && help(p))
+		;
 	pthread_mutex_lock(&p->mutex);
 	while (p->busy)
 		pthread_cond_wait(&p->changed, &p->mutex);
@@ -191,21 +231,34 @@ void packing_free(struct packing *p)
 		pthread_join(p->thread, NULL);
 	pthread_cond_destroy(&p->changed);
 	pthread_mutex_destroy(&p->mutex);
+	packer_release(&p->packer);
 	packet_free(&p->collected);
 	packet_free(&p->given);
 	free(p);
 }
 
+/* The next block: its bytes, and what they are of. */
+static int take(struct packing *p, struct slice bytes, struct part part,
+		struct store_error *err)
+{
+	struct packet *k = &p->collected;
+
+	part.off = (uint32_t)k->blocks.len;
+	part.len = (uint32_t)bytes.len;
+	p->last = part;
+	k->decoded += part.decoded;
+	return buf_append_slice(&k->blocks, bytes) < 0 ? store_nomem(err) : 0;
+}
+
 int packing_add(struct packing *p, struct block_writer *w,
 		struct store_error *err)
 {
-	int r = 0;
+	int r = block_writer_end(w) < 0 ? store_nomem(err) : 0;
 
-	if (block_writer_end(w) < 0 ||
-	    buf_append_slice(&p->collected.blocks, buf_slice(&w->bytes)) < 0)
-		r = store_nomem(err);
-	p->last = (struct part){ .decoded = (uint32_t)w->bytes.len };
-	p->collected.decoded += w->bytes.len;
+	if (r == 0)
+		r = take(p, buf_slice(&w->bytes),
+			 (struct part){ .decoded = (uint32_t)w->bytes.len },
+			 err);
 	block_writer_clear(w);
 	return r;
 }
@@ -213,13 +266,11 @@ int packing_add(struct packing *p, struct block_writer *w,
 int packing_move(struct packing *p, const struct sst_block *b,
 		 struct store_error *err)
 {
-	p->last = (struct part){ .decoded = b->decoded,
-				 .packed = true,
-				 .codec = b->codec };
-	p->collected.decoded += b->decoded;
-	return buf_append_slice(&p->collected.blocks, b->payload) < 0
-		       ? store_nomem(err)
-		       : 0;
+	return take(p, b->payload,
+		    (struct part){ .decoded = b->decoded,
+				   .packed = true,
+				   .codec = b->codec },
+		    err);
 }
 
 int packing_name(struct packing *p, struct slice separator,
@@ -229,7 +280,6 @@ int packing_name(struct packing *p, struct slice separator,
 
 	if (buf_append_slice(&k->names, separator) < 0)
 		return store_nomem(err);
-	p->last.block_end = (uint32_t)k->blocks.len;
 	p->last.name_end = (uint32_t)k->names.len;
 	if (buf_append(&k->parts, &p->last, sizeof(p->last)) < 0)
 		return store_nomem(err);

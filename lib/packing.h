@@ -3,9 +3,10 @@
  * and written by a thread of their own.
  *
  * Blocks are collected to a packet; while the thread works on one, the next is
- * collected.  What is written is the same as without it, and so is where a
- * table ends: packing_bytes() goes by what had been written one packet ago,
- * however fast the thread is.
+ * collected.  Who has the next one full before the thread is done compresses
+ * what it can of it instead of waiting.  What is written is the same as without
+ * all that, and so is where a table ends: packing_bytes() goes by what had been
+ * written one packet ago, however fast the thread is.
  *
  * Used by build.c alone.  Until packing_end() output and places are the
  * thread's.
@@ -31,8 +32,8 @@ int packing_move(struct packing *p, const struct sst_block *b,
 		 struct store_error *err);
 /*
  * The separator of the block added last; to be called before the next one.
- * A full packet then goes to the thread, which is waited for if it still has
- * the one before.  An error is the thread's first, of whichever packet.
+ * A full packet then goes to the thread, when that has done the one before.  An
+ * error is the thread's first, of whichever packet.
  */
 int packing_name(struct packing *p, struct slice separator,
 		 struct store_error *err);

@@ -24,15 +24,13 @@ void wholeblock_release(struct wholeblock *w);
 
 /*
  * Look through w->b, which iter->ops->block() gave.  1: nothing but puts, none
- * of them chunked or expired at `now_ms`, keys ascending up to b->last; the
- * rest of *w is filled, and valid as long as w->b is.  0: it must be gone
- * through entry by entry, also where it is damaged: that tells how.
- *   STORE_ENOMEM
+ * of them chunked or expired at `now_ms`, keys ascending up to b->last, a
+ * restart point each `interval` entries; the rest of *w is filled, and valid as
+ * long as w->b is.  0: it must be gone through entry by entry, also where it is
+ * damaged: that tells how.
+ *   STORE_ESYSTEM  no memory
  */
-int wholeblock_look(struct wholeblock *w, uint64_t now_ms,
+int wholeblock_look(struct wholeblock *w, uint64_t now_ms, uint64_t interval,
 		    struct store_error *err);
-
-/* Has it a restart point each `interval` entries, as tables have now? */
-bool wholeblock_restarts(const struct wholeblock *w, uint64_t interval);
 
 #endif

@@ -80,7 +80,7 @@ static struct iter *walk_of(const struct making *m, uint64_t number,
 }
 
 /* Table 2, of table 1: block by block, where that is to be had. */
-static void add_blocks(struct making *m, struct build *b)
+static void add_blocks(struct making *m, struct build *b, uint64_t interval)
 {
 	struct store_error err = STORE_ERROR_INIT;
 	struct wholeblock w = WHOLEBLOCK_INIT;
@@ -91,7 +91,8 @@ static void add_blocks(struct making *m, struct build *b)
 		bool whole = false;
 
 		CHECK(it->e.leads == it->ops->block(it, &w.b));
-		if (it->e.leads && wholeblock_look(&w, NOW, &err) == 1) {
+		if (it->e.leads &&
+		    wholeblock_look(&w, NOW, interval, &err) == 1) {
 			r = build_add_block(b, it, &w, &err);
 			CHECK_OK(r, err);
 			whole = r == 1;
@@ -175,7 +176,7 @@ static uint64_t moved_with(const struct records *rs, const struct options *o,
 	struct build *b = make_begin(&m, &spec);
 	uint64_t moved;
 
-	add_blocks(&m, b);
+	add_blocks(&m, b, o->restart_interval);
 	make_end(b, rs->n);
 	check_made(&m, NULL, rs);
 	check_lookups(&m, rs);
@@ -234,7 +235,7 @@ static void check_step(size_t n, size_t value)
 
 	buf_append_slice(&first.key, slice_str("a"));
 	CHECK_OK(record_add(b, &first, &err), err);
-	add_blocks(&m, b);
+	add_blocks(&m, b, m.o.restart_interval);
 	make_end(b, rs.n + 1);
 	check_made(&m, &first, &rs);
 	check_lookups(&m, &rs);
@@ -286,7 +287,7 @@ TEST(a_thread_that_packs_writes_the_same)
 		b = make_begin(&m, &spec);
 		buf_append_slice(&first.key, slice_str("a"));
 		CHECK_OK(record_add(b, &first, &err), err);
-		add_blocks(&m, b);
+		add_blocks(&m, b, m.o.restart_interval);
 		make_end(b, rs.n + 1);
 		check_made(&m, &first, &rs);
 		file[packs] = file_of(&m, 2);
@@ -326,39 +327,91 @@ TEST(only_what_was_read_for_it_alone_is_offered_not_what_a_cache_keeps)
 
 /* ---- what is in a block ---- */
 
-/* One block of four entries, the third of them `r`: what looking says. */
-static int look_at(const struct record *r, struct slice last, bool damaged)
+/* One block of four entries, the third of them `r`. */
+static struct buf block_with(const struct record *r)
 {
-	struct block_writer writer = BLOCK_WRITER_INIT(16);
-	struct wholeblock w = WHOLEBLOCK_INIT;
-	struct store_error err = STORE_ERROR_INIT;
+	struct block_writer writer = BLOCK_WRITER_INIT(2);
 	struct block_entry e = { .kind = BLOCK_PUT };
 	struct block_entry third = { .kind = (enum block_kind)r->kind,
 				     .chunked = r->value.len > 0,
 				     .expires_ms = r->expires_ms,
 				     .value = buf_slice(&r->value) };
-	int s;
+	struct buf bytes;
 
-	block_writer_add(&writer, slice_str("a"), &e);
-	block_writer_add(&writer, slice_str("b"), &e);
-	block_writer_add(&writer, slice_str("c"), &third);
-	block_writer_add(&writer, slice_str("d"), &e);
+	block_writer_add(&writer, slice_str("ka"), &e);
+	block_writer_add(&writer, slice_str("kb"), &e);
+	block_writer_add(&writer, slice_str("kc"), &third);
+	block_writer_add(&writer, slice_str("kd"), &e);
 	block_writer_end(&writer);
-	if (damaged)
-		writer.bytes.data[6] = 0xff;
-	w.b.bytes = buf_slice(&writer.bytes);
-	w.b.last = last;
-	s = wholeblock_look(&w, NOW, &err);
-	if (s == 1) {
-		CHECK(w.entries == 4 && w.bytes == 4);
-		CHECK(w.hashes.len == 4 * sizeof(uint64_t));
-		CHECK(slice_eq(buf_slice(&w.r.key), slice_str("d")));
-		CHECK(wholeblock_restarts(&w, 16));
-		CHECK(!wholeblock_restarts(&w, 2));
-	}
-	wholeblock_release(&w);
+	bytes = writer.bytes;
+	writer.bytes = BUF_INIT;
 	block_writer_release(&writer);
+	return bytes;
+}
+
+/* What looking through it says, and in *w what it found. */
+static int look_for(struct wholeblock *w, struct slice bytes, const char *last,
+		    uint64_t interval)
+{
+	struct store_error err = STORE_ERROR_INIT;
+
+	*w = WHOLEBLOCK_INIT;
+	w->b.bytes = bytes;
+	w->b.last = slice_str(last);
+	return wholeblock_look(w, NOW, interval, &err);
+}
+
+static int look_at(struct slice bytes, const char *last, uint64_t interval)
+{
+	struct wholeblock w;
+	int s = look_for(&w, bytes, last, interval);
+
+	wholeblock_release(&w);
 	return s;
+}
+
+/* Each key is where a lookup looks for it. */
+static void check_finds(struct slice bytes)
+{
+	struct block_reader r = BLOCK_READER_INIT;
+	struct block_entry e;
+	const char *why;
+	bool equal;
+
+	CHECK(block_reader_open(&r, bytes));
+	for (int s = block_first(&r); s; s = block_next(&r)) {
+		CHECK(s == 1);
+		CHECK(block_find(bytes, buf_slice(&r.key), &e, &equal, &why) ==
+			      1 &&
+		      equal && e.value.data == r.e.value.data);
+	}
+	block_reader_release(&r);
+}
+
+static int look_with(const struct record *third)
+{
+	struct buf block = block_with(third);
+	int s = look_at(buf_slice(&block), "kd", 2);
+
+	buf_free(&block);
+	return s;
+}
+
+TEST(looking_through_a_block_tells_what_a_table_must_know_of_it)
+{
+	struct record put = { .kind = ENTRY_PUT };
+	struct buf block = block_with(&put);
+	struct wholeblock w;
+	uint64_t hash;
+
+	CHECK(look_for(&w, buf_slice(&block), "kd", 2) == 1);
+	CHECK(w.entries == 4 && w.bytes == 8);
+	CHECK(w.hashes.len == 4 * sizeof(hash));
+	memcpy(&hash, w.hashes.data + 2 * sizeof(hash), sizeof(hash));
+	CHECK(hash == table_hash(slice_str("kc")));
+	CHECK(slice_eq(buf_slice(&w.r.key), slice_str("kd")));
+	wholeblock_release(&w);
+	buf_free(&block);
 }
 
 TEST(only_puts_that_stay_as_they_are_stay_in_their_block)
@@ -370,21 +423,35 @@ TEST(only_puts_that_stay_as_they_are_stay_in_their_block)
 	struct record chunked = { .kind = ENTRY_PUT };
 
 	buf_append_slice(&chunked.value, slice_str("chunks"));
-	CHECK(look_at(&put, slice_str("d"), false) == 1);
-	CHECK(look_at(&put, slice_str("dd"), false) == 1);
-	CHECK(look_at(&later, slice_str("d"), false) == 1);
-	CHECK(look_at(&expired, slice_str("d"), false) == 0);
-	CHECK(look_at(&deleted, slice_str("d"), false) == 0);
-	CHECK(look_at(&chunked, slice_str("d"), false) == 0);
+	CHECK(look_with(&put) == 1);
+	CHECK(look_with(&later) == 1);
+	CHECK(look_with(&expired) == 0);
+	CHECK(look_with(&deleted) == 0);
+	CHECK(look_with(&chunked) == 0);
 	buf_free(&chunked.value);
 }
 
 TEST(a_block_that_is_not_sound_is_left_to_who_reads_it_entry_by_entry)
 {
 	struct record put = { .kind = ENTRY_PUT };
+	struct buf block = block_with(&put);
+	struct slice bytes = buf_slice(&block);
 
-	CHECK(look_at(&put, slice_str("d"), true) == 0);
-	CHECK(look_at(&put, slice_str("c"), false) == 0);
+	CHECK(look_at(bytes, "kd", 2) == 1);
+	CHECK(look_at(bytes, "kdd", 2) == 1);
+	CHECK(look_at(bytes, "kc", 2) == 0); /* not what its index says */
+	CHECK(look_at(bytes, "kd", 1) == 0);
+	CHECK(look_at(bytes, "kd", 3) == 0);
+	CHECK(look_at(bytes, "kd", 4) == 0);
+	/* whatever byte is wrong, lookups find in it what they should */
+	for (size_t i = 0; i < block.len; i++)
+		for (unsigned bit = 0; bit < 8; bit++) {
+			block.data[i] ^= (uint8_t)(1u << bit);
+			if (look_at(bytes, "kd", 2) == 1)
+				check_finds(bytes);
+			block.data[i] ^= (uint8_t)(1u << bit);
+		}
+	buf_free(&block);
 }
 
 TEST_MAIN()
