@@ -1,9 +1,13 @@
 #include "lib/batch.h"
 
-/* The first entry comes: room for the header. */
-static int begin(struct store_batch *b)
+/* Entries of `bytes` come: room for them, and for the header of the first. */
+static int begin(struct store_batch *b, size_t bytes)
 {
-	return b->bytes.len ? 0 : buf_append_zeros(&b->bytes, WAL_BATCH_HEADER);
+	if (b->bytes.len)
+		return buf_reserve(&b->bytes, bytes);
+	if (buf_reserve(&b->bytes, WAL_BATCH_HEADER + bytes) < 0)
+		return -1;
+	return buf_append_zeros(&b->bytes, WAL_BATCH_HEADER);
 }
 
 int store_batch_add(struct store_batch *b, const struct store_entry *e,
@@ -21,7 +25,8 @@ int store_batch_add(struct store_batch *b, const struct store_entry *e,
 		return store_fail(err, STORE_EINVAL, "unknown kind of entry");
 	if (b->count == UINT32_MAX || b->bytes.len > UINT32_MAX)
 		return store_fail(err, STORE_EINVAL, "batch over 4 GiB");
-	if (begin(b) < 0 ||
+	if (begin(b, WAL_ENTRY_HEADER + sizeof(e->expires_ms) + e->key.len +
+			     (e->kind == STORE_PUT ? e->value.len : 0)) < 0 ||
 	    wal_entry_append(&b->bytes, (uint8_t)e->kind, e->key,
 			     e->kind == STORE_PUT ? e->value : SLICE_NULL,
 			     e->kind == STORE_PUT ? e->expires_ms : 0) < 0)
@@ -62,8 +67,10 @@ void store_batch_free(struct store_batch *b)
 
 int batch_join(struct store_batch *b, const struct store_batch *more)
 {
-	if (begin(b) < 0 ||
-	    buf_append_slice(&b->bytes, batch_entries(more)) < 0)
+	struct slice entries = batch_entries(more);
+
+	if (begin(b, entries.len) < 0 ||
+	    buf_append_slice(&b->bytes, entries) < 0)
 		return -1;
 	b->count += more->count;
 	return 0;
