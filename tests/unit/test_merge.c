@@ -67,6 +67,14 @@ static void spell_in_words(unsigned seed)
 	qsort(spelling, SPELLED, sizeof(spelling[0]), cmp_spelling);
 }
 
+static void spell(int round)
+{
+	if (round % 2)
+		spell_in_words((unsigned)round);
+	else
+		spell_in_four_bytes();
+}
+
 static uint32_t number(struct slice key)
 {
 	for (uint32_t k = 0; k < SPELLED; k++)
@@ -364,10 +372,7 @@ TEST(a_block_is_offered_where_nobody_else_has_a_key_in_it)
 		struct model m;
 		struct iter *it;
 
-		if (round % 2)
-			spell_in_words((unsigned)round);
-		else
-			spell_in_four_bytes();
+		spell(round);
 		it = make(1 + round % 9, &seed, round % 3 ? 2 : 15, &m);
 		blocks += walk_by_blocks(it, &m);
 		iter_close(it);
@@ -416,10 +421,7 @@ TEST(any_walk_agrees_with_the_model)
 		struct model m;
 		struct iter *it;
 
-		if (round % 2)
-			spell_in_words((unsigned)round);
-		else
-			spell_in_four_bytes();
+		spell(round);
 		it = make(1 + round % 9, &seed, 15, &m);
 		walk_about(it, &m, &seed);
 		iter_close(it);
