@@ -366,15 +366,6 @@ int block_seek_before(struct block_reader *r, struct slice key)
 	return s > 0 ? block_prev(r) : block_last(r);
 }
 
-static size_t common(struct slice a, struct slice b)
-{
-	size_t n = a.len < b.len ? a.len : b.len, i = 0;
-
-	while (i < n && a.data[i] == b.data[i])
-		i++;
-	return i;
-}
-
 #define RESTARTS_FEW 8u
 
 /*
@@ -418,7 +409,7 @@ int block_find(struct slice block, struct slice key, struct block_entry *e,
 		if (raw.shared < match)
 			return 1;
 		if (raw.shared == match) {
-			size_t m = common(raw.suffix, rest);
+			size_t m = slice_common(raw.suffix, rest);
 
 			*equal = m == rest.len && m == raw.suffix.len;
 			if (*equal || m == rest.len ||

@@ -51,6 +51,16 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || !memcmp(a.data, b.data, a.len));
 }
 
+/* How many bytes they begin with in common. */
+static inline size_t slice_common(struct slice a, struct slice b)
+{
+	size_t n = a.len < b.len ? a.len : b.len, i = 0;
+
+	while (i < n && a.data[i] == b.data[i])
+		i++;
+	return i;
+}
+
 /* Nothing but zeros? */
 static inline bool slice_zero(struct slice s)
 {

@@ -258,15 +258,6 @@ static struct slice key_of(const struct tree_edit *e, uint32_t i)
 }
 
 /* How many bytes two keys have in common. */
-static size_t common(struct slice x, struct slice y)
-{
-	size_t len = x.len < y.len ? x.len : y.len, n = 0;
-
-	while (n < len && x.data[n] == y.data[n])
-		n++;
-	return n;
-}
-
 /*
  * Of the n items, in order, which are the first of all, or those behind the
  * first of all: what is not worth comparing.  Where neighbours differ there
@@ -277,13 +268,14 @@ static int choose_skip(struct tree_edit *e, uint32_t n, struct store_error *err)
 {
 	uint32_t step = (n + SKIP_SAMPLES - 1) / SKIP_SAMPLES, pairs = 0;
 	struct slice low = key_of(e, 0), first;
-	size_t near = 0, len = low.len, skip = common(low, key_of(e, n - 1));
+	size_t near = 0, len = low.len,
+	       skip = slice_common(low, key_of(e, n - 1));
 	int r;
 
 	for (uint32_t i = 0; i + 1 < n; i += step, pairs++) {
 		struct slice next = key_of(e, i + 1);
 
-		near += common(key_of(e, i), next);
+		near += slice_common(key_of(e, i), next);
 		len = next.len > len ? next.len : len;
 	}
 	near = near / pairs + SKIP_ROOM;
@@ -295,7 +287,7 @@ static int choose_skip(struct tree_edit *e, uint32_t n, struct store_error *err)
 		r = tree_first_key(&e->base, &first, err);
 		if (r < 0)
 			return r;
-		near = common(low, first);
+		near = slice_common(low, first);
 		skip = near < skip ? near : skip;
 	}
 	memcpy(e->base.skip, low.data, skip);

@@ -50,15 +50,6 @@ static struct iter *source_of(const struct merge *m, const struct node *node)
 
 /* ---- codes ---- */
 
-static size_t common(struct slice a, struct slice b)
-{
-	size_t n = a.len < b.len ? a.len : b.len, i = 0;
-
-	while (i < n && a.data[i] == b.data[i])
-		i++;
-	return i;
-}
-
 static uint64_t code_of(const struct merge *m, struct slice key)
 {
 	size_t n = m->base.len;
@@ -96,8 +87,8 @@ static int find_base(struct merge *m, struct store_error *err)
 
 	for (size_t i = 1; i < m->n; i++)
 		if (m->nodes[i].code != CODE_END)
-			len = common(slice_make(first.data, len),
-				     source_of(m, &m->nodes[i])->e.key);
+			len = slice_common(slice_make(first.data, len),
+					   source_of(m, &m->nodes[i])->e.key);
 	if (buf_assign(&m->base, slice_make(first.data, len)) < 0)
 		return store_nomem(err);
 	for (size_t i = 0; i < m->n; i++)
